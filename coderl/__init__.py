@@ -1,0 +1,1 @@
+"""The ``coderl`` command line."""

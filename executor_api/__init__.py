@@ -1,0 +1,1 @@
+"""The executor: a service that runs untrusted programs in gVisor and judges them."""

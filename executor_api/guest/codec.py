@@ -1,0 +1,111 @@
+"""Plain Python values as JSON, both ways across the sandbox boundary.
+
+Scalars and lists travel as themselves, everything else as an object with one key:
+``t`` tuple, ``s`` set, ``z`` frozenset, ``d`` dict (list of pairs), ``b`` bytes (latin-1),
+``c`` complex, ``f`` a float JSON lacks (``nan``, ``inf``, ``-inf``), ``i`` an int of many
+digits (hexadecimal).
+
+Encoding looks at exact types only (``type(x) is list``, never ``isinstance``), so no code of
+the program's runs here. Decoding accepts nothing but the forms above: it is safe on hostile
+input, in time and memory linear in the size of the text.
+"""
+
+from collections import Counter, OrderedDict, defaultdict
+from math import inf, isfinite
+
+MAX_DEPTH = 100
+MAX_ITEMS = 1_000_000
+_SHORT_INT = 1 << 1024  # well below the 4,300 digits that int() and json refuse
+_MAX_INT_BITS = 4_000_000
+_DICTS = (dict, defaultdict, Counter, OrderedDict)
+
+
+class NotPlain(ValueError):
+    """The value, or something in it, is not plain data within bounds."""
+
+
+def encode(value, max_depth=MAX_DEPTH, max_items=MAX_ITEMS):
+    """Return the JSON form of ``value``; raise ``NotPlain`` where it has none."""
+    budget = [max_items]
+    return _encode(value, max_depth, budget)
+
+
+def _encode(x, depth, budget):
+    kind = type(x)
+    if x is None or kind is bool or kind is str:
+        return x
+    if kind is int:
+        if -_SHORT_INT < x < _SHORT_INT:
+            return x
+        if x.bit_length() > _MAX_INT_BITS:
+            raise NotPlain("an int of more than 4,000,000 bits")
+        return {"i": hex(x)}
+    if kind is float:
+        return x if isfinite(x) else {"f": repr(x)}
+    if depth <= 0:
+        raise NotPlain("nested too deeply")
+    if kind is list:
+        return _items(x, list, depth, budget)
+    if kind is tuple:
+        return {"t": _items(x, tuple, depth, budget)}
+    if kind is set or kind is frozenset:
+        return {"s" if kind is set else "z": _items(x, kind, depth, budget)}
+    if kind in _DICTS:
+        _spend(budget, 2 * dict.__len__(x))
+        pairs = list(dict.items(x))
+        return {"d": [[_encode(k, depth - 1, budget), _encode(v, depth - 1, budget)] for k, v in pairs]}
+    if kind is bytes:
+        return {"b": x.decode("latin-1")}
+    if kind is complex:
+        return {"c": [_encode(x.real, 1, budget), _encode(x.imag, 1, budget)]}
+    raise NotPlain(f"a value of type {type.__dict__['__name__'].__get__(kind)}")
+
+
+def _items(x, kind, depth, budget):
+    _spend(budget, kind.__len__(x))
+    return [_encode(item, depth - 1, budget) for item in kind.__iter__(x)]
+
+
+def _spend(budget, count):
+    budget[0] -= count
+    if budget[0] < 0:
+        raise NotPlain("too many items")
+
+
+def decode(form):
+    """Return the value that ``form``, parsed JSON, stands for; raise ``NotPlain`` on any other."""
+    try:
+        return _decode(form, MAX_DEPTH + 1)
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, UnicodeError) as error:
+        raise NotPlain(f"malformed value: {type(error).__name__}") from None
+
+
+def _decode(form, depth):
+    kind = type(form)
+    if kind is not list and kind is not dict:
+        return form
+    if depth <= 0:
+        raise NotPlain("nested too deeply")
+    if kind is list:
+        return [_decode(item, depth - 1) for item in form]
+    if len(form) != 1:
+        raise NotPlain("malformed value")
+    ((tag, body),) = form.items()
+    if tag == "d":
+        return {_decode(k, depth - 1): _decode(v, depth - 1) for k, v in body}
+    if tag in _SEQUENCES:
+        return _SEQUENCES[tag](_decode(item, depth - 1) for item in body)
+    if tag == "b":
+        return body.encode("latin-1")
+    if tag == "c":
+        return complex(_decode(body[0], 1), _decode(body[1], 1))
+    if tag == "f":
+        return {"nan": inf - inf, "inf": inf, "-inf": -inf}[body]
+    if tag == "i":
+        if len(body) > _MAX_INT_BITS:
+            raise NotPlain("an int of too many digits")
+        return int(body, 16)
+    raise NotPlain("malformed value")
+
+
+_SEQUENCES = {"t": tuple, "s": set, "z": frozenset}
