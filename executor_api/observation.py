@@ -1,0 +1,112 @@
+"""What one run in the sandbox did, as the host knows it: the judge's only evidence."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from executor_api.guest import codec
+from executor_api.wire import ExceptionInfo
+
+
+class End(StrEnum):
+    """How the program's process stood when the test was over, seen by the supervisor."""
+
+    ANSWERED = "answered"
+    EXITED = "exited"
+    SIGNALED = "signaled"
+    CPU_LIMIT = "cpu_limit"
+    WALL_LIMIT = "wall_limit"
+    OUTPUT_LIMIT = "output_limit"
+    NOT_RUN = "not_run"
+    LOST = "lost"
+    """No sandbox could answer: ours."""
+
+
+class Outcome(StrEnum):
+    """What the process said of the test, where it answered. The program could have forged it,
+    and with it only its own answer: the expectation is not in the sandbox."""
+
+    RETURNED = "returned"
+    RAISED = "raised"
+    EXITED = "exited"
+    INVALID = "invalid"
+    COMPILE_ERROR = "compile_error"
+    MEMORY = "memory"
+
+
+class _NoValue:
+    def __repr__(self) -> str:
+        return "NO_VALUE"
+
+
+NO_VALUE: Final = _NoValue()
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    end: End
+    code: int | None = None
+    """Exit status or signal number, for ``EXITED`` and ``SIGNALED``."""
+    outcome: Outcome | None = None
+    """Only with ``ANSWERED``."""
+    value: Any = NO_VALUE
+    status: int | None = None
+    """Of ``sys.exit``, with ``Outcome.EXITED``."""
+    message: str | None = None
+    exception: ExceptionInfo | None = None
+    stdout: str = ""
+    """Undecodable bytes are lone surrogates here: they equal no expected text."""
+    stderr: str = ""
+    truncated: bool = False
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    memory_mb: float = 0.0
+
+
+def from_frame(header: dict[str, Any], payload: bytes) -> Observation:
+    """Read a ``test`` frame. The header is the supervisor's, the payload the program's: whatever
+    it holds, this returns an observation (``Outcome.INVALID`` where it makes no sense)."""
+    end = End(header["end"])
+    measured: dict[str, Any] = {
+        "end": end,
+        "code": header.get("code"),
+        "wall_seconds": float(header["wall"]),
+        "memory_mb": float(header["memory"]),
+        "cpu_seconds": float(header["cpu"]),
+    }
+    try:
+        body = json.loads(payload) if payload else {}
+        if end is End.ANSWERED:
+            measured["outcome"] = Outcome(body["outcome"])
+        measured |= _claims(body)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if end is not End.ANSWERED:
+            return Observation(**measured)
+        message = str(error) if isinstance(error, codec.NotPlain) else "malformed answer"
+        return Observation(**measured | {"outcome": Outcome.INVALID, "message": message})
+    return Observation(**measured)
+
+
+def _claims(body: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a payload, each checked for its type."""
+    claims: dict[str, Any] = {
+        "stdout": _text(body.get("stdout", "")),
+        "stderr": _text(body.get("stderr", "")),
+        "truncated": body.get("truncated") is True,
+    }
+    if body.get("message") is not None:
+        claims["message"] = _text(body["message"])[:500]
+    if type(body.get("status")) is int:
+        claims["status"] = body["status"]
+    if body.get("exception") is not None:
+        claims["exception"] = ExceptionInfo.model_validate(body["exception"])
+    if body.get("outcome") == Outcome.RETURNED and "value" in body:
+        claims["value"] = codec.decode(body["value"])
+    return claims
+
+
+def _text(value: object) -> str:
+    if type(value) is not str:
+        raise TypeError("not text")
+    return value
