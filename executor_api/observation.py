@@ -97,6 +97,9 @@ def _claims(body: dict[str, Any]) -> dict[str, Any]:
     }
     if body.get("message") is not None:
         claims["message"] = _text(body["message"])[:500]
+    for field, name in (("cpu", "cpu_seconds"), ("memory", "memory_mb")):
+        if type(body.get(field)) in (int, float) and 0 <= body[field] < 1e9:
+            claims[name] = float(body[field])
     if type(body.get("status")) is int:
         claims["status"] = body["status"]
     if body.get("exception") is not None:

@@ -1,0 +1,22 @@
+"""Framing between host and guest; see PROTOCOL.md. Used on both sides."""
+
+import json
+import struct
+
+HEAD = struct.Struct(">II")
+MAX_HEADER = 1 << 20
+MAX_PAYLOAD = 256 << 20
+
+
+def pack(header, payload=b""):
+    """Return one frame as bytes."""
+    text = json.dumps(header).encode()
+    return HEAD.pack(len(text), len(payload)) + text + payload
+
+
+def unpack_head(head):
+    """Return (header length, payload length); raise ``ValueError`` beyond the bounds."""
+    header, payload = HEAD.unpack(head)
+    if header > MAX_HEADER or payload > MAX_PAYLOAD:
+        raise ValueError(f"frame too large: {header} + {payload} bytes")
+    return header, payload

@@ -1,0 +1,300 @@
+"""In the program's process: run it on each test and report what it did.
+
+Everything here shares a process with untrusted code, which may patch or forge any of it: what
+is reported is evidence about the program's own answers, no more. The expectations are elsewhere.
+"""
+
+import atexit
+import builtins
+import io
+import json
+import linecache
+import os
+import resource
+import struct
+import sys
+import threading
+import traceback
+import types
+
+from codec import NotPlain, decode, encode
+from process import read_streams
+
+FILE_NAME = "<program>"
+MAX_ANSWER = 64 << 20
+_LENGTH = struct.Struct(">I")
+_MATERIALIZE = {
+    kind.__name__: kind
+    for kind in (list, tuple, set, frozenset, dict, sorted, str, sum, len, max, min, any, all)
+}
+
+
+class Reporter:
+    """Sends one length-framed JSON answer for each test over the private descriptor."""
+
+    def __init__(self, fd, output_bytes):
+        self._fd, self._limit = fd, output_bytes
+        self._cpu = _cpu()
+
+    def complete(self, body):
+        """Add to an answer what the test wrote and used."""
+        stdout, stderr, truncated = read_streams(1, 2, self._limit)
+        body["stdout"] = stdout.decode("utf-8", "surrogateescape")
+        body["stderr"] = stderr.decode("utf-8", "surrogateescape")
+        body["truncated"] = truncated
+        cpu = _cpu()
+        body["cpu"], self._cpu = cpu - self._cpu, cpu
+        body["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return body
+
+    def send(self, body):
+        data = json.dumps(self.complete(body)).encode()
+        if len(data) > MAX_ANSWER:
+            body["outcome"], body["value"] = "invalid", None
+            body["message"] = f"the answer takes {len(data)} bytes, at most {MAX_ANSWER} travel"
+            data = json.dumps(body).encode()
+        write_all(self._fd, _LENGTH.pack(len(data)) + data)
+
+
+def write_all(fd, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Program:
+    """The submitted code, compiled once; loaded as a module at most once."""
+
+    def __init__(self, source):
+        self.source = source
+        self.failure = None
+        self.code = None
+        self._module = None
+        self._load_error = None
+        linecache.cache[FILE_NAME] = (len(source), None, source.splitlines(True), FILE_NAME)
+        try:
+            self.code = compile(source, FILE_NAME, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
+            self.failure = {"outcome": "compile_error", "exception": describe_exception(error)}
+
+    def namespace(self, name):
+        """A fresh module for the code to run in, registered as ``name``."""
+        module = types.ModuleType(name)
+        module.__dict__["__builtins__"] = builtins
+        module.__dict__["__file__"] = FILE_NAME
+        sys.modules[name] = module
+        return module.__dict__
+
+    def load(self):
+        """Return the globals of the loaded module; the first call runs its body.
+
+        Where that raised, every later call raises the same.
+        """
+        if self._load_error is not None:
+            raise self._load_error
+        if self._module is None:
+            self._module = self.namespace("solution")
+            try:
+                exec(self.code, self._module)
+            except BaseException as error:
+                self._load_error = error
+                raise
+        return self._module
+
+
+def run_tests(source, tests, reporter, wait=None):
+    """Run ``tests`` in order and report each. ``wait()`` is called before all but the first."""
+    program = Program(source)
+    for index, test in enumerate(tests):
+        if index:
+            if wait is not None:
+                wait()
+            if survivors():
+                return  # the supervisor runs the rest in a process of its own
+        fresh_streams(test.get("stdin", ""))
+        body = program.failure and dict(program.failure)
+        reporter.send(body or _RUNNERS[test["kind"]](program, test))
+
+
+def survivors():
+    """Whether a thread or child of the last test is still running."""
+    if threading.active_count() > 1:
+        return True
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def fresh_streams(stdin):
+    """Empty the three files behind the standard streams and open new text layers on them."""
+    data = stdin.encode("utf-8", "surrogatepass")
+    for fd in (0, 1, 2):
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.ftruncate(fd, 0)
+    if data:
+        write_all(0, data)
+        os.lseek(0, 0, os.SEEK_SET)
+    sys.stdin = sys.__stdin__ = _text(io.BufferedReader(io.FileIO(0, "rb", closefd=False)))
+    sys.stdout = sys.__stdout__ = _text(io.BufferedWriter(io.FileIO(1, "wb", closefd=False)))
+    sys.stderr = sys.__stderr__ = _text(
+        io.BufferedWriter(io.FileIO(2, "wb", closefd=False)), "backslashreplace"
+    )
+
+
+def _text(buffer, errors="strict"):
+    return io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, write_through=False)
+
+
+def run_stdio(program, test):
+    """Run the code as ``__main__``, to the end of the process as Python defines it."""
+    namespace = program.namespace("__main__")
+    body = guarded(lambda: exec(program.code, namespace))
+    return end_of_process(body)
+
+
+def end_of_process(body):
+    """What the interpreter does at exit: join threads, run exit handlers, flush."""
+    finish = guarded(_finish)
+    if finish["outcome"] != "returned" and body["outcome"] == "returned":
+        return finish
+    return body
+
+
+def _finish():
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    _flush()
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        flush = getattr(stream, "flush", None)
+        if flush is not None and not getattr(stream, "closed", False):
+            flush()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if not stream.closed:
+            stream.flush()
+
+
+def run_call(program, test):
+    args = decode(test["args"])
+    kwargs = {key: decode(value) for key, value in test["kwargs"]}
+    name = test["function"]
+    return _answer(lambda: resolve(program.load(), name)(*args, **kwargs), test)
+
+
+def run_eval(program, test):
+    code = compile(test["expression"], "<test>", "eval")
+    return _answer(lambda: eval(code, program.load()), test)
+
+
+def _answer(compute, test):
+    answer = []
+    materialize = _MATERIALIZE[test["materialize"]] if test.get("materialize") else None
+
+    def run():
+        value = compute()
+        answer.append(value if materialize is None else materialize(value))
+
+    body = guarded(run)
+    if body["outcome"] == "returned":
+        body = encoded(answer[0])
+    guarded(_flush)
+    return body
+
+
+def encoded(value):
+    try:
+        return {"outcome": "returned", "value": encode(value)}
+    except NotPlain as error:
+        return {"outcome": "invalid", "message": str(error)}
+    except (RecursionError, RuntimeError, MemoryError) as error:
+        return {"outcome": "invalid", "message": f"{type(error).__name__} while reading the value"}
+
+
+_RUNNERS = {"stdio": run_stdio, "call": run_call, "eval": run_eval}
+
+
+def resolve(namespace, path):
+    """``f``, or ``Class.method`` on a fresh instance."""
+    first, *rest = path.split(".")
+    if first not in namespace:
+        raise NameError(f"name {first!r} is not defined")
+    found = namespace[first]
+    if rest and type(found) is type:
+        found = found()
+    for name in rest:
+        found = getattr(found, name)
+    return found
+
+
+def guarded(run):
+    """Run it and say how it ended, as the body of an answer."""
+    try:
+        run()
+    except SystemExit as error:
+        return {"outcome": "exited", "status": exit_status(error.code)}
+    except MemoryError as error:
+        return {"outcome": "memory", "exception": describe_exception(error)}
+    except BaseException as error:
+        _print_traceback(error)
+        return {"outcome": "raised", "exception": describe_exception(error)}
+    return {"outcome": "returned"}
+
+
+def exit_status(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return int(code) & 0xFF
+    try:
+        print(code, file=sys.stderr)
+    except BaseException:
+        return 1
+    return 1
+
+
+def _print_traceback(error):
+    try:
+        sys.stderr.flush()
+        text = "".join(traceback.format_exception(type(error), error, own_frames(error)))
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    except BaseException:
+        os.write(2, b"(the exception could not be printed)\n")
+
+
+def own_frames(error):
+    """The traceback from the first frame of the submitted code on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != FILE_NAME:
+        trace = trace.tb_next
+    return trace
+
+
+def describe_exception(error):
+    """``{type, message, line}``, the line in the submitted code."""
+    name = type.__dict__["__name__"].__get__(type(error))
+    try:
+        message = str(error)[:500]
+    except BaseException:
+        message = ""
+    return {"type": name, "message": str.__str__(message), "line": _line(error)}
+
+
+def _line(error):
+    if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
+        return error.lineno
+    line = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == FILE_NAME:
+            line = number
+    return line

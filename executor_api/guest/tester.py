@@ -1,0 +1,199 @@
+"""Assertions that the host could not turn into calls: test code and program in two processes.
+
+The test code runs in the tester. Each name that the program defines is a stand-in there, which
+calls into the program's process; only plain values travel between them, and handles for the
+program's own objects. So the program cannot reach the expectation by walking its own memory,
+replace what the test compares with, or end the test by exiting. It remains ``trust: low``: the
+reference is in the same sandbox.
+"""
+
+import builtins
+import io
+import json
+import sys
+
+from codec import NotPlain, decode, encode
+from runner import Program, describe_exception, guarded, resolve
+
+_HANDLE = "h"
+
+
+class Exited(BaseException):
+    """The program's process ended before it had answered."""
+
+
+class Connection:
+    """One JSON message a line over a connected socket; each side is one of these."""
+
+    def __init__(self, sock):
+        self._file = sock.makefile("rwb")
+
+    def send(self, message):
+        self._file.write(json.dumps(message).encode() + b"\n")
+        self._file.flush()
+
+    def receive(self):
+        """The next message, or None when the other side is gone."""
+        line = self._file.readline()
+        return json.loads(line) if line else None
+
+
+# --- the program's side -----------------------------------------------------------------
+
+
+def serve_program(source, connection):
+    """Load the program and answer the tester's calls until it hangs up."""
+    program = Program(source)
+    body = program.failure or guarded(program.load)
+    namespace = program.load() if body["outcome"] == "returned" else {}
+    body["names"] = [name for name in namespace if not name.startswith("__")]
+    _flush()
+    connection.send(body)
+    objects = []
+    while (request := connection.receive()) is not None:
+        connection.send(_perform(request, namespace, objects))
+
+
+def _perform(request, namespace, objects):
+    result = []
+
+    def run():
+        target = _target(request, namespace, objects)
+        if request["call"]:
+            args = [_incoming(value, objects) for value in request["args"]]
+            kwargs = {key: _incoming(value, objects) for key, value in request["kwargs"]}
+            target = target(*args, **kwargs)
+        result.append(target)
+
+    body = guarded(run)
+    _flush()
+    if body["outcome"] == "returned":
+        body["value"] = _outgoing(result[0], objects)
+    return body
+
+
+def _target(request, namespace, objects):
+    if request["object"] is None:
+        return resolve(namespace, request["name"])
+    target = objects[request["object"]]
+    return getattr(target, request["name"]) if request["name"] else target
+
+
+def _incoming(value, objects):
+    if type(value) is dict and _HANDLE in value:
+        return objects[value[_HANDLE]]
+    return decode(value)
+
+
+def _outgoing(value, objects):
+    try:
+        return encode(value)
+    except NotPlain:
+        objects.append(value)
+        return {_HANDLE: len(objects) - 1, "callable": callable(value)}
+
+
+def _flush():
+    for stream in (sys.stdout, sys.stderr):
+        guarded(stream.flush)
+
+
+# --- the tester's side ------------------------------------------------------------------
+
+
+class Remote:
+    """Stands for an object that lives in the program's process."""
+
+    def __init__(self, connection, handle=None, name=None):
+        self.__dict__.update(_connection=connection, _handle=handle, _name=name)
+
+    def __call__(self, *args, **kwargs):
+        return self._ask(self._name, True, args, kwargs)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self._handle is None:
+            return Remote(self._connection, name=f"{self._name}.{name}")
+        got = self._ask(name, False)
+        return got
+
+    def _ask(self, name, call, args=(), kwargs=None):
+        self._connection.send(
+            {
+                "object": self._handle,
+                "name": name,
+                "call": call,
+                "args": [_pass(value) for value in args],
+                "kwargs": [[key, _pass(value)] for key, value in (kwargs or {}).items()],
+            }
+        )
+        return _answer(self._connection)
+
+
+def _pass(value):
+    if type(value) is Remote and value._handle is not None:
+        return {_HANDLE: value._handle}
+    return encode(value)
+
+
+def _answer(connection):
+    body = _received(connection)
+    if body["outcome"] != "returned":
+        raise _exception(body)
+    value = body["value"]
+    if type(value) is dict and _HANDLE in value:
+        return Remote(connection, handle=value[_HANDLE])
+    return decode(value)
+
+
+def _received(connection):
+    body = connection.receive()
+    if body is None or body["outcome"] == "exited":
+        raise Exited
+    return body
+
+
+class ProgramError(Exception):
+    """The program raised something that is not a builtin exception."""
+
+
+def _exception(body):
+    info = body.get("exception") or {"type": body["outcome"], "message": "", "line": None}
+    kind = getattr(builtins, info["type"], None)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        kind = ProgramError
+    try:
+        error = kind(info["message"])
+    except TypeError:
+        error = ProgramError(info["message"])
+    error.program_body = body
+    return error
+
+
+def run_assertion(code, connection):
+    """Run the test code against the program and return the body of the answer."""
+    try:
+        loaded = _received(connection)
+        if loaded["outcome"] != "returned":
+            return {key: loaded[key] for key in ("outcome", "exception") if key in loaded}
+        namespace = {name: Remote(connection, name=name) for name in loaded["names"]}
+        return _outcome(code, namespace | {"__name__": "__test__"})
+    except Exited:
+        return {"outcome": "exited", "status": None}
+
+
+def _outcome(code, namespace):
+    own_output, sys.stdout = sys.stdout, io.StringIO()  # the test's prints are not the program's
+    try:
+        exec(compile(code, "<test>", "exec"), namespace)
+    except Exited:
+        raise
+    except BaseException as error:
+        body = getattr(error, "program_body", None)
+        if body is not None:
+            return {"outcome": body["outcome"], "exception": body.get("exception")}
+        return {"outcome": "raised", "exception": describe_exception(error)}
+    finally:
+        sys.stdout = own_output
+    return {"outcome": "returned"}

@@ -1,0 +1,44 @@
+"""In the program's process: one run under the tracer."""
+
+import json
+
+import tracer
+from runner import (
+    MAX_ANSWER,
+    Program,
+    Reporter,
+    end_of_process,
+    fresh_streams,
+    guarded,
+    run_call,
+    write_all,
+)
+
+
+def run(job, limits, fd):
+    """Run the job and write its records, the ``outcome`` last, to ``fd``."""
+    program = Program(job["code"])
+    reporter = Reporter(fd, limits["output_bytes"])
+    fresh_streams(job["stdin"])
+    body = program.failure or _record(program, job, limits, fd)
+    data = json.dumps(["outcome", reporter.complete(body)]).encode() + b"\n"
+    if len(data) > MAX_ANSWER:
+        data = json.dumps(["outcome", {**body, "value": None, "outcome": "invalid"}]).encode()
+    write_all(fd, data)
+
+
+def _record(program, job, limits, fd):
+    recorder = tracer.Recorder(program.code, limits, job["detail"], lambda data: write_all(fd, data))
+    recorder.start()
+    try:
+        return _perform(program, job)
+    finally:
+        recorder.stop()
+        recorder.finish()
+
+
+def _perform(program, job):
+    if job["call"] is not None:
+        return run_call(program, job["call"])
+    namespace = program.namespace("__main__")
+    return end_of_process(guarded(lambda: exec(program.code, namespace)))

@@ -1,0 +1,115 @@
+"""The host's end of the conversation with a guest supervisor (``guest/PROTOCOL.md``)."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from executor_api.guest import frames
+from executor_api.observation import Observation, from_frame
+from executor_api.sandbox.runtime import Sandbox, SandboxDied
+from executor_api.wire import ExecuteLimits, TraceLimits
+
+Frame = tuple[dict[str, Any], bytes]
+
+_GRACE_SECONDS = 15.0
+"""Beyond the limits the guest enforces itself: forking, cleaning up, a busy machine."""
+
+_READY_SECONDS = 60.0
+
+
+class Link:
+    """One sandbox's guest, asked one thing at a time.
+
+    Whatever is not exactly the expected answer, in time, raises ``SandboxDied``: the sandbox is
+    then no longer to be used.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.python = ""
+        self.clean = True
+        self._jobs = itertools.count(1)
+
+    async def ready(self) -> None:
+        """Wait until the guest answers."""
+        await self._send({"op": "ping"})
+        header, _ = await self._receive(_READY_SECONDS)
+        if header.get("op") != "pong":
+            raise SandboxDied(f"answered {header.get('op')!r} to a ping")
+        self.python = str(header["python"])
+
+    async def run(
+        self,
+        code: str,
+        tests: list[dict[str, Any]],
+        limits: ExecuteLimits,
+        *,
+        isolation: str,
+        program_seconds: float,
+        go_on: Callable[[Observation], bool] | None = None,
+    ) -> list[Observation]:
+        """Run ``tests``; return an observation for each, fewer where ``go_on`` said no or
+        ``program_seconds`` were over."""
+        job = next(self._jobs)
+        head = {"op": "run", "job": job, "limits": limits.model_dump(), "isolation": isolation}
+        head |= {"step": go_on is not None, "program_seconds": program_seconds}
+        await self._send(head, {"code": code, "tests": tests})
+        wait = 2 * min(limits.wall_seconds, program_seconds) + _GRACE_SECONDS
+        seen: list[Observation] = []
+        while (frame := await self._answer(job, "test", wait)) is not None:
+            seen.append(self._observation(frame, len(seen), len(tests)))
+            if go_on is not None:
+                await self._send({"op": "next" if go_on(seen[-1]) else "stop", "job": job})
+        return seen
+
+    async def trace(self, program: dict[str, Any], limits: TraceLimits) -> Frame:
+        """Trace one program; return the supervisor's header and the stream of records."""
+        job = next(self._jobs)
+        await self._send({"op": "trace", "job": job, "limits": limits.model_dump()}, program)
+        wait = limits.wall_seconds + _GRACE_SECONDS
+        frame = await self._answer(job, "trace", wait)
+        if frame is None or await self._answer(job, "trace", wait) is not None:
+            raise SandboxDied("answered a trace with other than one frame")
+        return frame
+
+    async def _answer(self, job: int, op: str, wait: float) -> Frame | None:
+        """The next frame of ``op``, or None for the ``done`` that ends the job."""
+        header, payload = await self._receive(wait)
+        if header.get("job") != job or header.get("op") not in (op, "done"):
+            raise SandboxDied(f"answered {header.get('op')!r} of job {header.get('job')!r}")
+        if header["op"] == op:
+            return header, payload
+        self.clean = header["clean"] is True
+        return None
+
+    @staticmethod
+    def _observation(frame: Frame, position: int, total: int) -> Observation:
+        header, payload = frame
+        if header.get("index") != position or position >= total:
+            raise SandboxDied(f"answered test {header.get('index')!r}, not {position}")
+        try:
+            return from_frame(header, payload)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SandboxDied(f"malformed header: {error!r}") from None
+
+    async def _send(self, header: dict[str, Any], body: Any = None) -> None:
+        payload = b"" if body is None else json.dumps(body).encode()
+        try:
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await self.sandbox.send(frames.pack(header, payload))
+        except TimeoutError:
+            raise SandboxDied("does not read what it is sent") from None
+
+    async def _receive(self, wait: float) -> Frame:
+        try:
+            async with asyncio.timeout(wait):
+                head = await self.sandbox.receive(frames.HEAD.size)
+                sizes = frames.unpack_head(head)
+                header = json.loads(await self.sandbox.receive(sizes[0]))
+                return header, await self.sandbox.receive(sizes[1])
+        except TimeoutError:
+            raise SandboxDied(f"no answer within {wait:.0f} s") from None
+        except ValueError as error:
+            raise SandboxDied(f"malformed frame: {error}") from None
