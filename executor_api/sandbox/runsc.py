@@ -1,0 +1,237 @@
+"""The embedded runtime: ``runsc run`` on a bundle the service writes itself. Needs root, and
+neither Docker nor an image.
+
+A service keeps what it has on disk under one directory of its own, which it holds locked while it
+lives::
+
+    /run/coderl/lock          held for the moment a service comes or sweeps up
+    /run/coderl/4f1d.../lock  held by the living service
+    ...                 state/    ``runsc --root``
+    ...                 root/ guest/    what every sandbox mounts
+    ...                 bundles/ID/config.json
+
+A service killed outright leaves its directory behind; the next one to start removes it, together
+with any sandbox in it. Such sandboxes end by themselves: the kernel kills ``runsc`` with its
+parent, and ``runsc`` takes gVisor's kernel with it.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+from executor_api.sandbox import bundle, state_dir
+from executor_api.sandbox.bundle import Interpreter, Sizes
+from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, SandboxDied
+from executor_api.sandbox.subprocess_sandbox import SubprocessSandbox, spawn
+from executor_api.wire import RuntimeName
+
+log = structlog.get_logger(__name__)
+
+_COMMAND_SECONDS = 30.0
+_PROBE_SECONDS = 60.0
+_PROBE = """
+import ctypes, sys
+text = ctypes.create_string_buffer(65536)
+count = ctypes.CDLL(None).klogctl(3, text, len(text))
+sys.stdout.write(open("/proc/version").readline() + ascii(text.raw[:max(count, 0)]) + "\\n\\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+_OTHERWISE = (
+    "Other ways to run: --runtime docker (gVisor through a Docker daemon), or, for trusted "
+    "programs only and without any isolation, --runtime unsafe-process"
+)
+_INSTALL = (
+    "install gVisor: `make runsc`, or on Debian 12 `apt-get install -t bookworm-backports runsc`, "
+    "elsewhere see https://gvisor.dev/docs/user_guide/install"
+)
+
+
+class RunscRuntime:
+    """See ``runtime.Runtime``. Every sandbox is the same but for its name."""
+
+    name: RuntimeName = "runsc"
+
+    def __init__(
+        self,
+        *,
+        runsc: str = "runsc",
+        platform: str = "systrap",
+        interpreter: Interpreter | None = None,
+        sizes: Sizes | None = None,
+        guest: Path = bundle.GUEST_SOURCE,
+        base: Path = Path("/run/coderl"),
+    ) -> None:
+        self._runsc = runsc
+        self._platform = platform
+        self._interpreter = interpreter or Interpreter()
+        self._sizes = sizes or Sizes()
+        self._guest = guest
+        self._base = base
+        self._home: state_dir.Home | None = None
+        self._cgroups = True
+        self._live: set[SubprocessSandbox] = set()
+        self._preparing = asyncio.Lock()
+
+    async def verify(self) -> RuntimeInfo:
+        """The binary says it is runsc; it starts a sandbox; runsc reports that one running, its
+        kernel being a process of that very binary; and inside there is gVisor's kernel."""
+        version = await self._version()
+        try:
+            await self._probe()
+        except SandboxDied as first:
+            # Cgroups may be read-only or absent, in a container for example.
+            self._cgroups = False
+            try:
+                await self._probe()
+            except SandboxDied as error:
+                raise RuntimeUnavailable(
+                    f"runsc cannot start a sandbox here ({error}). {_OTHERWISE}"
+                ) from first
+            log.warning(
+                "no cgroup for sandboxes: their memory is unbounded on the host's side, "
+                "and bounded only by each program's own limit",
+                reason=str(first),
+            )
+        return RuntimeInfo(version=version)
+
+    async def start(self) -> SubprocessSandbox:
+        return await self._start(bundle.SUPERVISOR_ARGUMENTS)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
+        if self._home is not None:
+            home, self._home = self._home, None
+            await asyncio.to_thread(home.remove)
+
+    async def _version(self) -> str:
+        if os.geteuid() != 0:
+            raise RuntimeUnavailable(
+                f"runtime runsc needs root, and this is uid {os.geteuid()}: run the service as "
+                f"root. {_OTHERWISE}"
+            )
+        if shutil.which(self._runsc) is None:
+            raise RuntimeUnavailable(f"{self._runsc!r} is not on PATH; {_INSTALL}. {_OTHERWISE}")
+        output = await self._command("--version")
+        if not output.startswith("runsc version "):
+            raise RuntimeUnavailable(
+                f"{self._runsc!r} --version says {output[:80]!r}: not gVisor's runsc; {_INSTALL}"
+            )
+        return "runsc " + output.split()[2]
+
+    async def _probe(self) -> None:
+        sandbox = await self._start(("-P", "-s", "-S", "-B", "-c", _PROBE))
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                inside = await _until_blank_line(sandbox)
+                state = json.loads(await self._command("--root", self._root, "state", sandbox.id))
+            self._judge(inside, state)
+        except TimeoutError:
+            raise RuntimeUnavailable(
+                f"a sandbox on platform {self._platform!r} did not answer within "
+                f"{_PROBE_SECONDS:.0f} s; set the platform to systrap or ptrace. {_OTHERWISE}"
+            ) from None
+        finally:
+            await sandbox.stop()
+
+    def _judge(self, inside: str, state: dict[str, object]) -> None:
+        kernel = Path(f"/proc/{state['pid']}/exe").resolve()
+        binary = Path(shutil.which(self._runsc) or self._runsc).resolve()
+        version, messages = inside.split("\n")[:2]
+        reasons = {
+            f"runsc reports it {state['status']!r}": state["status"] == "running",
+            f"its kernel is a process of {kernel}, not of {binary}": kernel == binary,
+            f"inside, /proc/version is the host's: {version!r}": version
+            != Path("/proc/version").read_text().strip(),
+            "inside, the kernel's log does not speak of gVisor": "gVisor" in messages,
+        }
+        if wrong := [reason for reason, good in reasons.items() if not good]:
+            raise RuntimeUnavailable(f"the sandbox is not gVisor's: {'; '.join(wrong)}")
+
+    async def _start(self, arguments: Sequence[str]) -> SubprocessSandbox:
+        home = await self._prepared()
+        sandbox_id = f"coderl-{uuid4().hex[:16]}"
+        directory = home.bundles / sandbox_id
+        config = bundle.config(
+            root=home.root,
+            guest=home.guest,
+            interpreter=self._interpreter,
+            sizes=self._sizes,
+            arguments=arguments,
+            cgroup=f"/{sandbox_id}" if self._cgroups else None,
+        )
+        bundle.write_config(directory, config)
+        sandbox: SubprocessSandbox | None = None
+
+        async def clean_up() -> None:
+            await self._forget(sandbox_id, directory)
+            if sandbox is not None:
+                self._live.discard(sandbox)
+
+        command = [self._runsc, *self._flags(), "run", "-bundle", str(directory), sandbox_id]
+        env = {"PATH": os.environ.get("PATH", os.defpath)}
+        sandbox = await spawn(sandbox_id, command, env=env, cwd=directory, clean_up=clean_up)
+        self._live.add(sandbox)
+        return sandbox
+
+    async def _prepared(self) -> state_dir.Home:
+        async with self._preparing:
+            if self._home is None:
+                self._home = await asyncio.to_thread(
+                    state_dir.Home.claim, self._base, self._runsc, self._interpreter, self._guest
+                )
+        return self._home
+
+    @property
+    def _root(self) -> str:
+        assert self._home is not None
+        return str(self._home.state)
+
+    def _flags(self) -> list[str]:
+        flags = [
+            f"--root={self._root}",
+            f"--platform={self._platform}",
+            "--network=none",
+            "--overlay2=none",  # the root is read-only: there is nothing to overlay
+            "--file-access-mounts=exclusive",  # nor does anyone change it while we run
+        ]
+        return flags if self._cgroups else [*flags, "--ignore-cgroups"]
+
+    async def _forget(self, sandbox_id: str, directory: Path) -> None:
+        try:
+            await self._command("--root", self._root, "delete", "-force", sandbox_id)
+        except RuntimeUnavailable as error:
+            log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def _command(self, *arguments: str) -> str:
+        try:
+            done = await asyncio.to_thread(
+                subprocess.run,
+                [self._runsc, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=_COMMAND_SECONDS,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.strip() or f"exit status {error.returncode}"
+        except (OSError, subprocess.TimeoutExpired) as error:
+            reason = str(error)
+        else:
+            return done.stdout
+        raise RuntimeUnavailable(f"`{self._runsc} {' '.join(arguments)}` failed: {reason}")
+
+
+async def _until_blank_line(sandbox: SubprocessSandbox) -> str:
+    text = b""
+    while not text.endswith(b"\n\n"):
+        text += await sandbox.receive(1)
+    return text.decode()
