@@ -1,0 +1,40 @@
+"""The micro model's execution question: a program, a call, and the variables to predict.
+
+::
+
+    def f(s):
+        x = s[::-1]
+        y = x + x
+        return y
+    # f('abc'): x, y
+
+is answered by one assignment a line: ``x = 'cba'`` and ``y = 'cbacba'``.
+"""
+
+from trainer_client.alignment.sample import AlignmentSample
+
+__all__ = ["MicroFormat", "correct_answer"]
+
+
+class MicroFormat:
+    """An ``AlignmentFormat`` of a few dozen tokens. It never holds the answers."""
+
+    def prompt(self, sample: AlignmentSample) -> str:
+        names = ", ".join(_short(name) for name in sample.answers)
+        return f"{sample.program.rstrip()}\n# {sample.input_text}: {names}\n"
+
+    def parse(self, completion: str, sample: AlignmentSample) -> dict[str, str] | None:
+        lines = [line.partition(" = ") for line in completion.splitlines()]
+        given = {name.strip(): literal.strip() for name, _, literal in lines if literal}
+        answers = {name: given[_short(name)] for name in sample.answers if _short(name) in given}
+        return answers or None
+
+
+def correct_answer(sample: AlignmentSample) -> str:
+    """The completion that earns the full reward: what warm start trains on."""
+    return "".join(f"{_short(name)} = {value}\n" for name, value in sample.answers.items())
+
+
+def _short(name: str) -> str:
+    """``f.x`` is ``x``: programs of this family have one function. ``f[2].x`` stays."""
+    return name.removeprefix("f.")

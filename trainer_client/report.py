@@ -1,0 +1,151 @@
+"""``report.html``: what a training run did, on one self-contained page, with its curves as PNG.
+
+``metrics.json`` beside it holds the same numbers; ``write_report`` rebuilds the page from them.
+"""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from pydantic import BaseModel, Field, model_validator
+
+from trainer_client.statistics import Interval
+
+__all__ = ["Curve", "Failure", "Report", "Row", "write_report"]
+
+_INK = "#123456"
+"""Stands for the page's text colour while matplotlib draws."""
+_COLOURS = ("#2f7ed8", "#e0803a", "#3aa676", "#a65fc4")
+
+
+class Curve(BaseModel):
+    """One line of the figure."""
+
+    label: str
+    panel: str
+    """Curves of one panel share axes, whose y-label this is."""
+    steps: list[int] = Field(min_length=1)
+    values: list[float]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "Curve":
+        if len(self.steps) != len(self.values):
+            raise ValueError(
+                f"curve {self.label!r}: {len(self.steps)} steps but {len(self.values)} values; "
+                "give one value for each step"
+            )
+        return self
+
+
+class Row(BaseModel):
+    """One metric before and after, with the paired difference."""
+
+    metric: str
+    before: Interval
+    after: Interval
+    difference: Interval
+    cases: int
+    unit: str = "problems"
+
+    @property
+    def conclusion(self) -> str:
+        """What the 95 % interval of the paired difference supports, and no more."""
+        if self.difference.low > 0:
+            return "improved"
+        return "worsened" if self.difference.high < 0 else "no change shown"
+
+
+class Failure(BaseModel):
+    """A failed program, the question asked about it, the model's answer and the truth."""
+
+    statement: str
+    program: str
+    verdict: str
+    call: str
+    answer: dict[str, str | None]
+    truth: dict[str, str]
+
+    @property
+    def right(self) -> int:
+        return sum(self.answer.get(name) == value for name, value in self.truth.items())
+
+
+class Report(BaseModel):
+    title: str
+    facts: dict[str, str] = {}
+    """Shown under the title: model, steps, minutes and the like."""
+    rows: list[Row] = []
+    curves: list[Curve] = []
+    failures: list[Failure] = []
+
+
+def write_report(report: Report, directory: Path) -> Path:
+    """Write ``metrics.json``, ``curves.png`` and ``report.html``; return the page's path."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "metrics.json").write_text(report.model_dump_json(indent=1), encoding="utf-8")
+    if report.curves:
+        (directory / "curves.png").write_bytes(_draw(report.curves, "png", "#222222"))
+    page = directory / "report.html"
+    page.write_text(_page(report), encoding="utf-8")
+    return page
+
+
+def _page(report: Report) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["estimate"] = estimate
+    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
+    figure = Markup(_svg(report.curves)) if report.curves else None
+    return environment.from_string(template).render(report=report, figure=figure)
+
+
+def estimate(interval: Interval, signed: bool = False) -> str:
+    """``.412 [.380, .443]``, or with signs for a difference."""
+    sign = "+" if signed else ""
+    numbers = (interval.mean, interval.low, interval.high)
+    mean, low, high = (f"{number:{sign}.3f}".replace("0.", ".", 1) for number in numbers)
+    return f"{mean} [{low}, {high}]"
+
+
+def _svg(curves: Sequence[Curve]) -> str:
+    """Inline SVG whose ink follows the page's text colour, light or dark."""
+    drawn = _draw(curves, "svg", _INK).decode()
+    return drawn[drawn.index("<svg") :].replace(_INK, "currentColor")
+
+
+def _draw(curves: Sequence[Curve], form: str, ink: str) -> bytes:
+    import matplotlib as mpl  # slow to import; only a report needs it
+    from matplotlib.figure import Figure
+
+    style = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), ink)
+    style |= {"xtick.color": ink, "ytick.color": ink, "svg.fonttype": "none"}
+    panels = list(dict.fromkeys(curve.panel for curve in curves))
+    with mpl.rc_context({**style, "svg.hashsalt": "coderl"}):
+        figure = Figure(figsize=(5 * len(panels), 3.2), layout="constrained")
+        for axes, panel in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+        ):
+            _panel(axes, [curve for curve in curves if curve.panel == panel])
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if form == "svg" else None
+        figure.savefig(buffer, format=form, dpi=160, transparent=form == "svg", metadata=metadata)
+    return buffer.getvalue()
+
+
+def _panel(axes: Any, curves: Sequence[Curve]) -> None:
+    for curve, colour in zip(curves, _COLOURS * len(curves), strict=False):
+        axes.plot(curve.steps, curve.values, color=colour, alpha=0.25, linewidth=1)
+        axes.plot(curve.steps, smooth(curve.values), color=colour, linewidth=2, label=curve.label)
+    axes.set(xlabel="step", ylabel=curves[0].panel)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.2)
+    axes.legend(frameon=False)
+
+
+def smooth(values: Sequence[float], window: int = 9) -> list[float]:
+    """Centred moving average; the window shrinks at both ends."""
+    half = window // 2
+    spans = [values[max(0, i - half) : i + half + 1] for i in range(len(values))]
+    return [sum(span) / len(span) for span in spans]
