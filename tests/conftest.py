@@ -1,0 +1,78 @@
+"""What every test may rely on: markers whose needs are checked for real.
+
+Where a need is missing, its tests are skipped with the reason; under ``CI=true`` they fail.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import pytest
+
+from executor_api.sandbox.runsc import RunscRuntime
+from executor_api.sandbox.runtime import RuntimeUnavailable
+
+_DEADLINE_SECONDS = 120
+
+
+@cache
+def missing_for_gvisor() -> str | None:
+    """Why the tests marked ``gvisor`` cannot run here; None where they can."""
+    return _in_own_thread(_try_runsc)
+
+
+@cache
+def missing_for_docker() -> str | None:
+    """Why the tests marked ``docker`` cannot run here; None where they can."""
+    if shutil.which("docker") is None:
+        return "no docker client: run `make docker`"
+    return _in_own_thread(_try_docker)
+
+
+async def _try_runsc() -> str | None:
+    runtime = RunscRuntime()
+    try:
+        await runtime.verify()
+    except RuntimeUnavailable as error:
+        return str(error)
+    finally:
+        await runtime.close()
+    return None
+
+
+async def _try_docker() -> str | None:
+    process = await asyncio.create_subprocess_exec(
+        *("docker", "info", "--format", "{{json .Runtimes}}"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    if process.returncode:
+        return f"no Docker daemon answers: {errors.decode().strip()}; run `make docker`"
+    return None if b'"runsc"' in output else "the Docker daemon has no runsc runtime"
+
+
+def _in_own_thread(check: Callable[[], Awaitable[str | None]]) -> str | None:
+    """Run ``check`` on an event loop that is not the tests'."""
+
+    async def bounded() -> str | None:
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            return await check()
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, bounded()).result()
+
+
+_NEEDS = {"gvisor": missing_for_gvisor, "docker": missing_for_docker}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, missing in _NEEDS.items():
+        if item.get_closest_marker(marker) is None or (reason := missing()) is None:
+            continue
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"under CI=true this may not be skipped: {reason}", pytrace=False)
+        pytest.skip(reason)
