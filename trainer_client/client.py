@@ -1,0 +1,444 @@
+"""The asynchronous client of the executor: many programs in, as many results out, in order."""
+
+import asyncio
+import logging
+import math
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Generic, Literal, Self, TypeVar, overload
+
+import httpx
+from pydantic import BaseModel, ValidationError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+
+from executor_api.wire import (
+    CONTRACT_VERSION,
+    ExecuteProgram,
+    ExecuteResponse,
+    ExecuteResult,
+    TraceProgram,
+    TraceResponse,
+    TraceResult,
+    VersionInfo,
+)
+from trainer_client import _encoding, _responses
+from trainer_client._encoding import Batch
+from trainer_client._endpoints import EndpointPool
+from trainer_client._exceptions import (
+    ConnectionFailed,
+    DeadlineExceeded,
+    ExecutorError,
+    Overloaded,
+    ProtocolError,
+    RequestTooLarge,
+)
+from trainer_client._responses import ResultT
+from trainer_client._stats import ClientStats, Recorder
+
+CONNECT_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.25
+CLOSE_SECONDS: Final = 5.0
+
+logger = logging.getLogger("trainer_client")
+
+T = TypeVar("T")
+ExecuteProgramLike = ExecuteProgram | Mapping[str, Any]
+TraceProgramLike = TraceProgram | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call(Generic[ResultT]):
+    path: str
+    program: type[BaseModel]
+    parse: Callable[[bytes], list[ResultT]]
+
+
+_EXECUTE: Final = _Call(
+    "/execute", ExecuteProgram, lambda body: ExecuteResponse.model_validate_json(body).results
+)
+_TRACE: Final = _Call(
+    "/trace", TraceProgram, lambda body: TraceResponse.model_validate_json(body).results
+)
+
+
+class ExecutorClient:
+    """Runs programs on one executor or several.
+
+    Requests are cut into batches, at most ``max_in_flight`` of them under way at one time, each
+    sent to the endpoint with the least outstanding work. Programs are pure, so a batch whose
+    connection broke is sent again, elsewhere if there is an elsewhere; an endpoint that fails
+    rests for a while. A full queue (429, 503) is waited out until the deadline, a broken
+    connection retried ``connection_attempts`` times, an answer that makes no sense once.
+
+    A client belongs to the event loop that first uses it, in whatever thread that runs; another
+    loop gets a ``RuntimeError``. ``SyncExecutorClient`` can be called from any thread.
+
+    Args:
+        endpoints: ``http://HOST:PORT`` of each executor.
+        api_key: sent as ``Authorization: Bearer``.
+        deadline_seconds: for a whole call, waiting and retries included, where the call gives none.
+        max_in_flight: batches under way at one time, over all endpoints.
+        max_batch_programs: programs in one request.
+        max_batch_bytes: bytes of one request; a single larger program still goes, alone.
+        connection_attempts: how often a batch may meet a broken connection.
+        ssl_context: for https endpoints with a certificate of your own.
+
+    Raises:
+        ValueError: an argument makes no sense; the message names it.
+    """
+
+    def __init__(
+        self,
+        endpoints: str | Sequence[str],
+        api_key: str | None = None,
+        *,
+        deadline_seconds: float = 300.0,
+        max_in_flight: int = 8,
+        max_batch_programs: int = 32,
+        max_batch_bytes: int = 4_000_000,
+        connection_attempts: int = 6,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._endpoints = EndpointPool(endpoints)
+        self._headers = _auth_headers(api_key)
+        self._deadline_seconds = _positive("deadline_seconds", deadline_seconds)
+        self._max_in_flight = _at_least_one("max_in_flight", max_in_flight)
+        self._max_batch_programs = _at_least_one("max_batch_programs", max_batch_programs)
+        self._max_batch_bytes = _at_least_one("max_batch_bytes", max_batch_bytes)
+        self._connection_attempts = _at_least_one("connection_attempts", connection_attempts)
+        self._ssl_context = ssl_context
+        self._recorder = Recorder()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._slots = asyncio.Semaphore(self._max_in_flight)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"ExecutorClient({', '.join(self._endpoints.urls)})"
+
+    async def __aenter__(self) -> Self:
+        self._connections()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. Idempotent; afterwards every call raises ``RuntimeError``."""
+        self._closed = True
+        http, self._http = self._http, None
+        if http is None:
+            return
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(f"close {self!r} in the event loop that used it")
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await http.aclose()
+
+    @overload
+    async def execute(
+        self,
+        programs: Sequence[ExecuteProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[ExecuteResult]: ...
+
+    @overload
+    async def execute(
+        self,
+        programs: Sequence[ExecuteProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: bool,
+    ) -> list[ExecuteResult | ExecutorError]: ...
+
+    async def execute(
+        self,
+        programs: Sequence[ExecuteProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: bool = False,
+    ) -> list[ExecuteResult] | list[ExecuteResult | ExecutorError]:
+        """Run each program on its tests.
+
+        Returns one result for each program, in order; ``index`` is the position in ``programs``.
+        With ``return_exceptions``, as in ``asyncio.gather``, a program whose batch failed has the
+        ``ExecutorError`` in its place and the others keep their results; without, the first
+        failure is raised. Programs that break the contract always raise ``InvalidRequest``
+        before anything is sent.
+        """
+        return await self._run(_EXECUTE, programs, deadline_seconds, return_exceptions)
+
+    @overload
+    async def trace(
+        self,
+        programs: Sequence[TraceProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[TraceResult]: ...
+
+    @overload
+    async def trace(
+        self,
+        programs: Sequence[TraceProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: bool,
+    ) -> list[TraceResult | ExecutorError]: ...
+
+    async def trace(
+        self,
+        programs: Sequence[TraceProgramLike],
+        *,
+        deadline_seconds: float | None = None,
+        return_exceptions: bool = False,
+    ) -> list[TraceResult] | list[TraceResult | ExecutorError]:
+        """Run each program on its one input and return its variables' states, as ``execute``."""
+        return await self._run(_TRACE, programs, deadline_seconds, return_exceptions)
+
+    async def version(self, *, deadline_seconds: float = 30.0) -> VersionInfo:
+        """What one of the endpoints runs; ``ProtocolError`` where its contract is not ours."""
+        deadline = self._deadline(deadline_seconds)
+        return await self._retrying(deadline)(self._version, deadline)
+
+    async def ready(self, *, wait_seconds: float = 0.0) -> bool:
+        """Whether an endpoint answers ``/readyz`` with 200, now or within ``wait_seconds``."""
+        give_up = time.monotonic() + wait_seconds
+        while not any(await asyncio.gather(*map(self._is_ready, self._endpoints.urls))):
+            if time.monotonic() >= give_up:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+        return True
+
+    def stats(self) -> ClientStats:
+        """Counts and latencies so far. From any thread."""
+        return self._recorder.snapshot()
+
+    async def _run(
+        self,
+        call: _Call[ResultT],
+        programs: Sequence[BaseModel | Mapping[str, Any]],
+        deadline_seconds: float | None,
+        return_exceptions: bool,
+    ) -> list[ResultT | ExecutorError]:
+        deadline = self._deadline(deadline_seconds)
+        encoded = _encoding.encode(programs, call.program)
+        batches = _encoding.into_batches(encoded, self._max_batch_programs, self._max_batch_bytes)
+        answers = await _all(
+            self._answer(call, batch, deadline, return_exceptions) for batch in batches
+        )
+        return [answer for batch_answers in answers for answer in batch_answers]
+
+    async def _answer(
+        self, call: _Call[ResultT], batch: Batch, deadline: float, return_exceptions: bool
+    ) -> list[ResultT | ExecutorError]:
+        """The batch's results; or its failure, once for each of its programs."""
+        try:
+            return [*await self._retrying(deadline)(self._post, call, batch, deadline)]
+        except ExecutorError as error:
+            if not (isinstance(error, RequestTooLarge) and len(batch) > 1):
+                self._recorder.failures += 1
+                if not return_exceptions:
+                    raise
+                return [error for _ in batch]
+        middle = len(batch) // 2
+        halves = (batch[:middle], batch[middle:])
+        first, second = await _all(
+            self._answer(call, half, deadline, return_exceptions) for half in halves
+        )
+        return first + second
+
+    async def _post(self, call: _Call[ResultT], batch: Batch, deadline: float) -> list[ResultT]:
+        """One attempt."""
+        async with self._slot(deadline), self._sending(len(batch), deadline) as url:
+            self._recorder.requests += 1
+            began = time.monotonic()
+            body = _encoding.request_body(batch, _for_the_server(_remaining(deadline)))
+            response = await self._connections().post(url + call.path, content=body)
+            _responses.check_status(response, batch)
+            results = _responses.parse_results(response, batch, call.parse)
+            self._recorder.answered(len(batch), time.monotonic() - began)
+            return results
+
+    async def _version(self, deadline: float) -> VersionInfo:
+        async with self._sending(0, deadline) as url:
+            response = await self._connections().get(f"{url}/version")
+            _responses.check_status(response)
+            return _same_contract(response)
+
+    async def _is_ready(self, url: str) -> bool:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                response = await self._connections().get(f"{url}/readyz")
+        except (httpx.HTTPError, TimeoutError):
+            return False
+        return response.status_code == 200
+
+    @asynccontextmanager
+    async def _slot(self, deadline: float) -> AsyncIterator[None]:
+        """One of the ``max_in_flight``, held while a request is under way, not between retries."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise DeadlineExceeded(
+                "the deadline passed before the batch could be sent: give more time, raise "
+                "max_in_flight, or add executors"
+            ) from None
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _sending(self, programs: int, deadline: float) -> AsyncIterator[str]:
+        """Lease an endpoint, bound the time, and say every failure as an ``ExecutorError``."""
+        with self._endpoints.lease(programs) as endpoint:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    yield endpoint.url
+            except TimeoutError:
+                raise DeadlineExceeded(f"{endpoint.url} did not answer in time") from None
+            except httpx.HTTPError as error:
+                raise _responses.from_transport(error, endpoint.url) from error
+
+    def _retrying(self, deadline: float) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type((ConnectionFailed, Overloaded, ProtocolError)),
+            wait=lambda _: self._endpoints.seconds_until_one_is_awake(),
+            stop=_Patience(self._connection_attempts, deadline),
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        self._recorder.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        logger.warning("%s; trying again in %.1f s", error, state.upcoming_sleep)
+
+    def _deadline(self, seconds: float | None) -> float:
+        """As a time of the running loop."""
+        self._connections()
+        allowed = self._deadline_seconds if seconds is None else seconds
+        return asyncio.get_running_loop().time() + _positive("deadline_seconds", allowed)
+
+    def _connections(self) -> httpx.AsyncClient:
+        """The HTTP client, made inside the loop that first needs it and never used in another."""
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            raise RuntimeError(f"{self!r} is closed: make a new one")
+        if self._http is None:
+            self._http, self._loop = self._new_http(), loop
+        if self._loop is not loop:
+            raise RuntimeError(
+                f"{self!r} belongs to another event loop: make one client for each loop, or use "
+                "SyncExecutorClient, which can be called from any thread"
+            )
+        return self._http
+
+    def _new_http(self) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(
+            verify=self._ssl_context or True,
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=self._max_in_flight
+            ),
+            socket_options=_keepalive_options(),
+        )
+        return httpx.AsyncClient(
+            transport=transport,
+            headers=self._headers,
+            # Only connecting has a limit of its own; `_sending` bounds the whole.
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+        )
+
+
+class _Patience:
+    """When to stop retrying one batch: too many failures of that kind, or no time left to wait."""
+
+    def __init__(self, connection_attempts: int, deadline: float) -> None:
+        self._left: dict[type, float] = {
+            Overloaded: math.inf,
+            ConnectionFailed: connection_attempts,
+            ProtocolError: 2,
+        }
+        self._deadline = deadline
+
+    def __call__(self, state: RetryCallState) -> bool:
+        kind = type(state.outcome.exception() if state.outcome else None)
+        self._left[kind] -= 1
+        return self._left[kind] <= 0 or state.upcoming_sleep >= _remaining(self._deadline)
+
+
+async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Their results in order. The first failure, or cancellation, leaves none of them running."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as failures:
+        first = failures.exceptions[0]
+    else:
+        return [task.result() for task in tasks]
+    raise first
+
+
+def _remaining(deadline: float) -> float:
+    return deadline - asyncio.get_running_loop().time()
+
+
+def _for_the_server(remaining: float) -> float:
+    """A little less than we have, so that it answers what it has done before we give up."""
+    return max(0.001, remaining - min(5.0, 0.1 * remaining))
+
+
+def _same_contract(response: httpx.Response) -> VersionInfo:
+    try:
+        info = VersionInfo.model_validate_json(response.content)
+    except ValidationError as error:
+        raise ProtocolError(f"{response.url} answered no version: {error}") from None
+    if info.contract.split(".")[0] != CONTRACT_VERSION.split(".")[0]:
+        raise ProtocolError(
+            f"{response.url} speaks contract {info.contract}, this client {CONTRACT_VERSION}: "
+            "bring both to the same major version"
+        )
+    return info
+
+
+def _auth_headers(api_key: str | None) -> dict[str, str]:
+    if api_key is None:
+        return {}
+    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        raise ValueError("api_key must be printable ASCII without spaces; strip its line end?")
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+def _keepalive_options() -> list[tuple[int, int, int]]:
+    """Notice within half a minute that the other machine has gone, while it owes us an answer."""
+    wanted = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in wanted.items()
+        if hasattr(socket, name)
+    ]
+
+
+def _positive(name: str, value: float) -> float:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value!r}: give a positive number of seconds")
+    return value
+
+
+def _at_least_one(name: str, value: int) -> int:
+    if value < 1:
+        raise ValueError(f"{name} is {value!r}: give a whole number of at least 1")
+    return value
