@@ -53,7 +53,9 @@ def _encode(x, depth, budget):
     if kind in _DICTS:
         _spend(budget, 2 * dict.__len__(x))
         pairs = list(dict.items(x))
-        return {"d": [[_encode(k, depth - 1, budget), _encode(v, depth - 1, budget)] for k, v in pairs]}
+        return {
+            "d": [[_encode(k, depth - 1, budget), _encode(v, depth - 1, budget)] for k, v in pairs]
+        }
     if kind is bytes:
         return {"b": x.decode("latin-1")}
     if kind is complex:

@@ -115,8 +115,7 @@ class Remote:
             raise AttributeError(name)
         if self._handle is None:
             return Remote(self._connection, name=f"{self._name}.{name}")
-        got = self._ask(name, False)
-        return got
+        return self._ask(name, False)
 
     def _ask(self, name, call, args=(), kwargs=None):
         self._connection.send(

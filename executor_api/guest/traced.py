@@ -28,7 +28,9 @@ def run(job, limits, fd):
 
 
 def _record(program, job, limits, fd):
-    recorder = tracer.Recorder(program.code, limits, job["detail"], lambda data: write_all(fd, data))
+    recorder = tracer.Recorder(
+        program.code, limits, job["detail"], lambda data: write_all(fd, data)
+    )
     recorder.start()
     try:
         return _perform(program, job)

@@ -1,0 +1,127 @@
+"""The FastAPI application and its life: verify the runtime, warm the sandboxes, serve, drain."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic.json_schema import models_json_schema
+
+from executor_api.execution import Executor
+from executor_api.routes import health, programs
+from executor_api.sandbox.runtime import Runtime, RuntimeInfo
+from executor_api.scheduler import Scheduler
+from executor_api.settings import Settings
+from executor_api.wire import ExecuteRequest, TraceRequest
+
+_DESCRIPTION = """Runs untrusted programs in gVisor sandboxes and says what they did:
+test verdicts (`/execute`) and the values of their variables (`/trace`)."""
+
+
+Verified = tuple[Runtime, RuntimeInfo]
+
+
+def create_app(settings: Settings | None = None, verified: Verified | None = None) -> FastAPI:
+    """Return the application.
+
+    Its start-up verifies the configured runtime, unless handed one that has been, and raises
+    ``RuntimeUnavailable`` where it cannot be proved to be what it claims.
+    """
+    settings = settings or Settings()
+    app = FastAPI(
+        title="CodeRL+ executor",
+        version=version("coderl-plus"),
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+    )
+    app.state.settings, app.state.verified = settings, verified
+    app.state.keys = settings.keys()
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.include_router(health.router)
+    app.include_router(programs.router)
+    app.add_exception_handler(RequestValidationError, _unprocessable)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    verified = app.state.verified or await verified_runtime(settings)
+    app.state.runtime_info = verified[1]
+    async with running_executor(settings, verified[0]) as app.state.executor:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running_executor(settings: Settings, runtime: Runtime) -> AsyncIterator[Executor]:
+    """An executor whose sandboxes are starting; at the end all of them are gone."""
+    scheduler = make_scheduler(settings, runtime)
+    try:
+        await scheduler.start()
+        yield Executor(scheduler, runtime.name, settings.maxima, settings.program_seconds)
+    finally:
+        await scheduler.close()
+        await runtime.close()
+
+
+async def verified_runtime(settings: Settings) -> Verified:
+    """The runtime that the settings name; ``RuntimeUnavailable`` with the remedy."""
+    runtime = make_runtime(settings)
+    try:
+        return runtime, await runtime.verify()
+    except BaseException:
+        await runtime.close()
+        raise
+
+
+def make_runtime(settings: Settings) -> Runtime:
+    """The runtime that the settings name; imports only what it needs."""
+    if settings.runtime == "docker":
+        from executor_api.sandbox.docker import DockerRuntime
+
+        return DockerRuntime(image=settings.docker_image)
+    if settings.runtime == "unsafe-process":
+        from executor_api.sandbox.process import ProcessRuntime
+
+        return ProcessRuntime()
+    from executor_api.sandbox.bundle import Interpreter
+    from executor_api.sandbox.runsc import RunscRuntime
+
+    return RunscRuntime(runsc=settings.runsc, interpreter=Interpreter(settings.guest_prefix))
+
+
+def make_scheduler(settings: Settings, runtime: Runtime) -> Scheduler:
+    share = settings.key_share if len(settings.keys()) > 1 else 1.0
+    return Scheduler(
+        runtime,
+        sandboxes=settings.sandboxes,
+        queue_programs=settings.queue_programs,
+        key_programs=max(1, int(settings.queue_programs * share)),
+        attempts=settings.attempts,
+        programs_per_sandbox=settings.programs_per_sandbox,
+    )
+
+
+async def _unprocessable(request: Request, error: Exception) -> JSONResponse:
+    """422 with the path of each bad field; never the whole of a bad value."""
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"detail": list(error.errors())[:50]}, status_code=422)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The schema, with the request models: bodies are parsed by hand, so FastAPI has not
+    seen them."""
+    if app.openapi_schema is None:
+        schema = FastAPI.openapi(app)
+        models = [(ExecuteRequest, "validation"), (TraceRequest, "validation")]
+        _, definitions = models_json_schema(
+            models,  # type: ignore[arg-type]
+            ref_template="#/components/schemas/{model}",
+        )
+        schema["components"]["schemas"] |= definitions["$defs"]
+        app.openapi_schema = schema
+    return app.openapi_schema

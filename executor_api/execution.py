@@ -1,0 +1,269 @@
+"""From a parsed request to results: plan, schedule, run, judge."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from executor_api import metrics
+from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
+from executor_api.observation import End, Observation
+from executor_api.sandbox.link import Link
+from executor_api.scheduler import DeadlinePassed, Job, Lost, Scheduler
+from executor_api.settings import Maxima
+from executor_api.tracing import assemble
+from executor_api.wire import (
+    ExecuteProgram,
+    ExecuteRequest,
+    ExecuteResult,
+    RuntimeName,
+    TestResult,
+    TraceProgram,
+    TraceRequest,
+    TraceResult,
+    Verdict,
+)
+
+R = TypeVar("R", ExecuteResult, TraceResult)
+
+
+class BadRequest(Exception):
+    """A field of the request cannot be used; becomes a 422."""
+
+    def __init__(self, loc: Sequence[str | int], message: str, value: object) -> None:
+        super().__init__(message)
+        self.loc, self.message, self.value = tuple(loc), message, value
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A program that was admitted, and how to make its result of the finished job."""
+
+    index: int
+    job: Job
+    finish: Callable[[Job], Awaitable[Any]]
+
+
+class Executor:
+    """The service without HTTP. ``key`` is the name of the caller's API key."""
+
+    def __init__(
+        self, scheduler: Scheduler, runtime: RuntimeName, maxima: Maxima, program_seconds: float
+    ) -> None:
+        self.scheduler, self.runtime = scheduler, runtime
+        self._maxima, self._program_seconds = maxima, program_seconds
+
+    async def execute(self, key: str, request: ExecuteRequest) -> list[Ticket]:
+        """Admit all programs or none: ``BadRequest``, ``QueueFull``, ``KeyShareFull``."""
+        _check_batch(request, self._maxima)
+        plans = await asyncio.to_thread(_plans, request, self._maxima)
+        work = [partial(self._run, program, plan) for program, plan in plans]
+        fresh = [program.isolation == "sandbox" for program in request.programs]
+        jobs = await self._submit(key, work, request.deadline_seconds, fresh)
+        return [
+            Ticket(index, job, partial(self._execute_result, program, index))
+            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
+        ]
+
+    async def trace(self, key: str, request: TraceRequest) -> list[Ticket]:
+        """Admit all programs or none, as ``execute``."""
+        _check_batch(request, self._maxima)
+        for index, program in enumerate(request.programs):
+            _check_limits(program, ("programs", index), self._maxima)
+        calls = [_guest_call(program, index) for index, program in enumerate(request.programs)]
+        work = [
+            partial(self._trace, program, call)
+            for program, call in zip(request.programs, calls, strict=True)
+        ]
+        jobs = await self._submit(key, work, request.deadline_seconds, [False] * len(work))
+        return [
+            Ticket(index, job, partial(self._trace_result, program, index))
+            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
+        ]
+
+    async def _submit(
+        self, key: str, work: list[Any], seconds: float, fresh: list[bool]
+    ) -> list[Job]:
+        deadline = asyncio.get_running_loop().time() + seconds
+        return await self.scheduler.submit(key, work, deadline, fresh)
+
+    # --- on a sandbox ---
+
+    async def _run(self, program: ExecuteProgram, plan: Plan, link: Link) -> list[TestResult]:
+        judged: list[TestResult] = []
+        observed: list[Observation] = []
+
+        def judge_all() -> None:
+            """Judge each test whose last guest test has been observed."""
+            while len(judged) < len(plan.slices) and len(observed) >= plan.slices[len(judged)].stop:
+                part = plan.slices[len(judged)]
+                judged.append(plan.judge(len(judged), observed[part]))
+
+        def go_on(observation: Observation) -> bool:
+            observed.append(observation)
+            judge_all()
+            return not judged or judged[-1].verdict is Verdict.ACCEPTED
+
+        started = time.monotonic()
+        seen = await link.run(
+            program.code,
+            plan.guest_tests,
+            program.limits,
+            isolation=program.isolation,
+            program_seconds=self._program_seconds,
+            go_on=go_on if program.stop_on_failure else None,
+        )
+        observed[:] = seen
+        judge_all()
+        judged += [
+            plan.judge(index, observed[plan.slices[index]] or [_NOT_RUN])
+            for index in range(len(judged), len(program.tests))
+        ]
+        metrics.PROGRAM_SECONDS.labels("execute").observe(time.monotonic() - started)
+        return judged
+
+    async def _trace(
+        self, program: TraceProgram, call: dict[str, Any] | None, link: Link
+    ) -> tuple[dict[str, Any], bytes, str]:
+        started = time.monotonic()
+        limits = program.limits.model_dump()
+        job = {"code": program.code, "stdin": program.stdin, "call": call}
+        job |= {"detail": program.detail, "limits": limits}
+        header, payload = await link.trace(job, program.limits)
+        metrics.PROGRAM_SECONDS.labels("trace").observe(time.monotonic() - started)
+        return header, payload, link.python
+
+    # --- results ---
+
+    async def _execute_result(self, program: ExecuteProgram, index: int, job: Job) -> ExecuteResult:
+        try:
+            tests = await job.done
+        except DeadlinePassed:
+            tests = [_no_run(Verdict.SKIPPED, "the deadline passed") for _ in program.tests]
+        except Lost as error:
+            tests = [_no_run(Verdict.SANDBOX_ERROR, str(error)) for _ in program.tests]
+        verdict, passed, trust = overall(tests)
+        metrics.PROGRAMS.labels("execute", verdict).inc()
+        for name, count in Counter(test.verdict for test in tests).items():
+            metrics.TESTS.labels(name).inc(count)
+        return ExecuteResult(
+            id=program.id,
+            index=index,
+            verdict=verdict,
+            passed=passed,
+            total=len(tests),
+            trust=trust,
+            tests=tests,
+            runtime=self.runtime,
+            queue_seconds=job.queue_seconds,
+            attempts=max(job.attempts, 1),
+        )
+
+    async def _trace_result(self, program: TraceProgram, index: int, job: Job) -> TraceResult:
+        try:
+            header, payload, python = await job.done
+            result = assemble(program, index, header, payload, runtime=self.runtime, python=python)
+        except (DeadlinePassed, Lost) as error:
+            late = isinstance(error, DeadlinePassed)
+            result = TraceResult(
+                id=program.id,
+                index=index,
+                status=Verdict.SKIPPED if late else Verdict.SANDBOX_ERROR,
+                message="the deadline passed" if late else str(error),
+                complete=False,
+                reason="killed",
+                python=self.scheduler.guest_python,
+                runtime=self.runtime,
+            )
+        result.queue_seconds, result.attempts = job.queue_seconds, max(job.attempts, 1)
+        metrics.PROGRAMS.labels("trace", result.status).inc()
+        return result
+
+
+async def in_order(tickets: Sequence[Ticket]) -> list[Any]:
+    """The results in request order."""
+    return [await ticket.finish(ticket.job) for ticket in tickets]
+
+
+async def as_completed(tickets: Sequence[Ticket]) -> AsyncIterator[Any]:
+    """The results in order of completion."""
+    for result in asyncio.as_completed([ticket.finish(ticket.job) for ticket in tickets]):
+        yield await result
+
+
+def abandon(tickets: Sequence[Ticket]) -> None:
+    """Free the work of a caller who is gone."""
+    for ticket in tickets:
+        ticket.job.done.cancel()
+
+
+_NOT_RUN = Observation(end=End.NOT_RUN)
+
+
+def _no_run(verdict: Verdict, message: str) -> TestResult:
+    return TestResult(verdict=verdict, message=message)
+
+
+# --- what the types of the contract cannot say ------------------------------------------
+
+
+def _check_batch(request: ExecuteRequest | TraceRequest, maxima: Maxima) -> None:
+    if len(request.programs) > maxima.programs:
+        raise BadRequest(
+            ("programs",),
+            f"at most {maxima.programs} programs travel in one request: split the batch",
+            len(request.programs),
+        )
+    _check_maximum("deadline_seconds", request.deadline_seconds, (), maxima)
+
+
+def _check_limits(
+    program: ExecuteProgram | TraceProgram, loc: tuple[str | int, ...], maxima: Maxima
+) -> None:
+    for name, value in program.limits:
+        _check_maximum(name, value, (*loc, "limits"), maxima)
+
+
+def _check_maximum(name: str, value: float, loc: tuple[str | int, ...], maxima: Maxima) -> None:
+    most = getattr(maxima, name)
+    if value > most:
+        raise BadRequest((*loc, name), f"this server's maximum is {most:g}", value)
+
+
+def _plans(request: ExecuteRequest, maxima: Maxima) -> list[tuple[ExecuteProgram, Plan]]:
+    return [
+        (program, _plan(program, ("programs", index), maxima))
+        for index, program in enumerate(request.programs)
+    ]
+
+
+def _plan(program: ExecuteProgram, loc: tuple[str | int, ...], maxima: Maxima) -> Plan:
+    _check_limits(program, loc, maxima)
+    if len(program.tests) > maxima.tests:
+        raise BadRequest(
+            (*loc, "tests"), f"a program has at most {maxima.tests} tests", len(program.tests)
+        )
+    if program.coverage:
+        raise BadRequest(
+            (*loc, "coverage"),
+            "coverage is not available on /execute: ask /trace for executed_lines",
+            True,
+        )
+    try:
+        return plan(program)
+    except PlanError as error:
+        raise BadRequest((*loc, *error.loc), error.message, error.value) from None
+
+
+def _guest_call(program: TraceProgram, index: int) -> dict[str, Any] | None:
+    """The ``call`` of a traced program in the form the guest takes."""
+    if program.call is None:
+        return None
+    try:
+        return guest_call(program.call)
+    except PlanError as error:
+        loc = ("programs", index, "call", *error.loc)
+        raise BadRequest(loc, error.message, error.value) from None

@@ -1,0 +1,42 @@
+"""Whether the service is up, ready, and what it is."""
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+
+from executor_api import metrics
+from executor_api.auth import authenticate
+from executor_api.wire import CONTRACT_VERSION, VersionInfo
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """200 while the process is up."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", responses={503: {"description": "No sandbox has answered yet"}})
+async def readyz(request: Request) -> dict[str, str]:
+    """200 only when the runtime is verified and a sandbox has answered."""
+    if not request.app.state.executor.scheduler.ready:
+        raise HTTPException(503, "no sandbox has answered yet", headers={"Retry-After": "1"})
+    return {"status": "ready"}
+
+
+@router.get("/version", dependencies=[Depends(authenticate)])
+async def version(request: Request) -> VersionInfo:
+    """Versions of service, contract, runtime and guest Python."""
+    state = request.app.state
+    return VersionInfo(
+        service=request.app.version,
+        contract=CONTRACT_VERSION,
+        runtime=state.executor.runtime,
+        runtime_version=state.runtime_info.version,
+        guest_python=state.executor.scheduler.guest_python,
+    )
+
+
+@router.get("/metrics", dependencies=[Depends(authenticate)], response_class=Response)
+async def prometheus() -> Response:
+    """Prometheus' text format."""
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4")
