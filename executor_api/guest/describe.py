@@ -1,0 +1,425 @@
+"""Bounded text of any value, made without running any code of the program.
+
+Exact builtin data reads as a Python literal (``[1, 'a']``), anything else as
+``<ClassName field=…>``: first what it holds where it is a kind of builtin container or number
+(``<Stack [1, 2] limit=5>``), then its instance fields, then its slots. Functions, modules,
+classes and the like are ``<function f>``, ``<module math>``, ``<class C>``. A set is sorted by
+the text of its items. No address ever appears, so equal runs give equal texts.
+
+What is left out is marked with ``…``: characters beyond ``max_chars``, items beyond
+``max_items``, containers nested deeper than ``max_depth``, cycles. Such a text is a ``Cut``.
+Ints of more than 10,000 bits are written in hexadecimal, which is linear in their size. Of a
+set with more than ``max_items`` items, the first in iteration order are shown.
+
+Nothing here asks an object anything: types are compared by identity, names, fields and items are
+read through the builtin types' own descriptors. Builtins are bound at import, so a program that
+replaces ``builtins.len`` changes nothing here.
+"""
+
+# ruff: noqa: UP029
+from builtins import dict, id, len, list, repr, set, sorted, str, tuple, type
+from collections import Counter, OrderedDict, defaultdict, deque
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import islice
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+
+MARK = "…"
+NESTING = 50
+_PLAIN_INT_BITS = 10_000
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes made by a class statement
+ATOMS = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
+)
+"""Exact types whose values never change: an identical one needs no second look."""
+
+
+class Cut(str):
+    """A text that leaves something out."""
+
+    __slots__ = ()
+
+
+def _cut(text, max_chars):
+    return Cut(text[: max_chars - 1] + MARK)
+
+
+class Describer:
+    """``describer(value)`` is the text of ``value``, at most ``max_chars`` long."""
+
+    def __init__(self, max_chars, max_items, max_depth):
+        self.max_chars = max_chars
+        self.max_items = max_items
+        self.max_depth = min(max_depth, NESTING)
+
+    def __call__(self, value):
+        scalar = _SCALARS.get(type(value))
+        if scalar is not None:
+            text = scalar(value, self.max_chars)
+            return text if len(text) <= self.max_chars else _cut(text, self.max_chars)
+        writer = _Writer(self.max_chars, self.max_items, set())
+        writer.write(value, self.max_depth)
+        return writer.text(self.max_chars)
+
+
+class _Writer:
+    """Collects the pieces of one text until its budget of characters is spent."""
+
+    __slots__ = ("cut", "left", "max_items", "path", "pieces")
+
+    def __init__(self, left, max_items, path):
+        self.left = left
+        self.max_items = max_items
+        self.path = path
+        self.pieces = []
+        self.cut = False
+
+    def text(self, max_chars):
+        text = "".join(self.pieces)
+        if len(text) > max_chars:
+            return _cut(text, max_chars)
+        return Cut(text) if self.cut else text
+
+    def put(self, piece):
+        self.pieces.append(piece)
+        self.left -= len(piece)
+
+    def omit(self, piece=MARK):
+        self.put(piece)
+        self.cut = True
+
+    def write(self, value, depth):
+        kind = type(value)
+        if kind in _SCALARS:
+            self.put(_SCALARS[kind](value, self.left))
+        elif kind in _EXACT:
+            self.put(_EXACT[kind](value, self.left))
+        elif kind in _NAMED:
+            label, name_of = _NAMED[kind]
+            self.put(f"<{label} {_plain(name_of(value), self.left)}>")
+        elif type in _mro(kind):
+            self.put(f"<class {class_name(value, self.left)}>")
+        elif id(value) in self.path:
+            self.omit()
+        else:
+            self._nested(value, kind, depth)
+
+    def _nested(self, value, kind, depth):
+        self.path.add(id(value))
+        try:
+            if kind in _CONTENTS:
+                _CONTENTS[kind](self, value, depth)
+            else:
+                self._object(value, kind, depth)
+        finally:
+            self.path.discard(id(value))
+
+    def items(self, taken, count, depth, write_item, separator=", "):
+        """Write ``taken``, at least the first items of ``count``."""
+        if depth <= 0 and count:
+            self.omit()
+            return
+        for index, item in enumerate(taken):
+            if index == self.max_items or self.left < 0:
+                break
+            if index:
+                self.put(separator)
+            write_item(item, depth - 1)
+        if count > self.max_items:
+            self.omit(separator + MARK)
+
+    def pair(self, pair, depth):
+        self.write(pair[0], depth)
+        self.put(": ")
+        self.write(pair[1], depth)
+
+    def field(self, field, depth):
+        name, value = field
+        self.put(_plain(name, self.left) + "=")
+        self.write(value, depth)
+
+    def sorted_texts(self, taken, depth):
+        texts = []
+        for item in taken:
+            writer = _Writer(self.left, self.max_items, self.path)
+            writer.write(item, depth)
+            self.cut = self.cut or writer.cut
+            texts.append("".join(writer.pieces))
+        return sorted(texts)
+
+    def _object(self, value, kind, depth):
+        self.put("<" + class_name(kind, self.left))
+        layout = _layout(kind)
+        if layout.base is not None:
+            self.put(" ")
+            self._content(value, layout.base, depth)
+        fields = layout.fields(value, self.max_items + 1)
+        if fields:
+            self.put(" ")
+            self.items(fields, len(fields), depth, self.field, " ")
+        self.put(">")
+
+    def _content(self, value, base, depth):
+        if base in _CONTENTS:
+            _CONTENTS[base](self, value, depth)
+        else:
+            self.put(_SCALARS[base](value, self.left))
+
+
+# --- names and fields -------------------------------------------------------------------
+
+_name_of_type = type.__dict__["__name__"].__get__
+_mro_of_type = type.__dict__["__mro__"].__get__
+_dict_of_type = type.__dict__["__dict__"].__get__
+_flags_of_type = type.__dict__["__flags__"].__get__
+
+
+def class_name(cls, limit=200):
+    return _plain(_name_of_type(cls), limit)
+
+
+def _mro(cls):
+    return _mro_of_type(cls)
+
+
+def _plain(name, limit):
+    """``name`` if it is printable text, cut to a little more than ``limit``."""
+    if type(name) is not str:
+        return "?"
+    if len(name) > limit > 0:
+        name = name[: limit + 1]
+    return name if name.isprintable() else repr(name)
+
+
+class _Layout:
+    """Where the instances of one class keep their data."""
+
+    __slots__ = ("base", "cls", "instance_dict", "slots")
+
+    def __init__(self, cls):
+        self.cls = cls
+        self.base = next((c for c in _mro(cls) if c in _CONTENTS or c in _SCALARS), None)
+        self.slots = [slot for c in reversed(_mro(cls)) for slot in _slots(c)]
+        self.instance_dict = _instance_dict_descriptor(cls)
+
+    def fields(self, value, count):
+        """The first ``count`` slots and instance fields that are set, as pairs."""
+        fields = []
+        for name, descriptor in self.slots:
+            try:
+                fields.append((name, descriptor.__get__(value)))
+            except (AttributeError, TypeError):  # not set, or another class's descriptor
+                continue
+        instance = self.instance_dict and self.instance_dict.__get__(value)
+        if type(instance) is dict:
+            taken = list(islice(dict.items(instance), count))
+            fields.extend([(name, field) for name, field in taken if _is_field(name)])
+        return fields[:count]
+
+
+def _layout(cls):
+    known = _layouts.get(id(cls))
+    if known is None:
+        if len(_layouts) >= _MAX_LAYOUTS:
+            _layouts.clear()
+        known = _layouts[id(cls)] = _Layout(cls)
+    return known
+
+
+_layouts = {}  # by id, since a metaclass may define __hash__; each keeps its class alive
+_MAX_LAYOUTS = 1000
+
+
+def _slots(cls):
+    if not _flags_of_type(cls) & _HEAP_TYPE:
+        return []
+    members = _dict_of_type(cls).items()
+    return [(n, d) for n, d in members if type(d) is MemberDescriptorType and _is_field(n)]
+
+
+def _is_field(name):
+    return type(name) is str and not name.startswith("__")
+
+
+def _instance_dict_descriptor(cls):
+    """What reads an object's own dict; None where the class replaced the way to it."""
+    for c in _mro(cls):
+        descriptor = _dict_of_type(c).get("__dict__")
+        if descriptor is not None:
+            return descriptor if type(descriptor) is GetSetDescriptorType else None
+    return None
+
+
+# --- scalars: value, budget → text ------------------------------------------------------
+
+
+def _int(value, limit):
+    bits = int.bit_length(value)
+    if bits <= _PLAIN_INT_BITS:
+        try:
+            return int.__repr__(value)
+        except ValueError:  # the program lowered sys.set_int_max_str_digits
+            pass
+    excess = max(0, bits - 4 * max(limit, 8)) // 4 * 4
+    sign = "-" if int.__lt__(value, 0) else ""
+    return sign + hex(int.__rshift__(int.__abs__(value), excess))
+
+
+def _text_of(kind):
+    def text(value, limit):
+        limit = max(limit, 0)
+        return kind.__repr__(kind.__getitem__(value, slice(0, limit + 1)))
+
+    return text
+
+
+def _repr_of(kind):
+    represent = kind.__repr__
+    return lambda value, limit: represent(value)
+
+
+_SCALARS = {kind: _repr_of(kind) for kind in ATOMS}
+_SCALARS |= {
+    int: _int,
+    str: _text_of(str),
+    bytes: _text_of(bytes),
+    bytearray: _text_of(bytearray),
+}
+
+
+# --- what is shown by a name alone ------------------------------------------------------
+
+
+def _attribute(kind, name):
+    return kind.__dict__[name].__get__
+
+
+def _module_name(module):
+    return dict.get(_attribute(ModuleType, "__dict__")(module), "__name__")
+
+
+def _method_name(method):
+    function = _attribute(MethodType, "__func__")(method)
+    known = _NAMED.get(type(function))
+    return known[1](function) if known else "?"
+
+
+_NAMED = {
+    FunctionType: ("function", _attribute(FunctionType, "__name__")),
+    BuiltinFunctionType: ("function", _attribute(BuiltinFunctionType, "__name__")),
+    MethodType: ("method", _method_name),
+    ModuleType: ("module", _module_name),
+    GeneratorType: ("generator", _attribute(GeneratorType, "__name__")),
+    CoroutineType: ("coroutine", _attribute(CoroutineType, "__name__")),
+    AsyncGeneratorType: ("async_generator", _attribute(AsyncGeneratorType, "__name__")),
+}
+
+
+# --- containers: the same for an exact builtin and for what a subclass inherits ---------
+
+
+def _sequence(kind, opening, closing):
+    def write(writer, value, depth):
+        count = kind.__len__(value)
+        taken = list(islice(kind.__iter__(value), writer.max_items + 1))
+        writer.put(opening)
+        writer.items(taken, count, depth, writer.write)
+        writer.put(",)" if kind is tuple and count == 1 else closing)
+
+    return write
+
+
+def _mapping(writer, value, depth):
+    writer.put("{")
+    taken = list(islice(dict.items(value), writer.max_items + 1))
+    writer.items(taken, dict.__len__(value), depth, writer.pair)
+    writer.put("}")
+
+
+def _set(kind, opening, closing, empty):
+    def write(writer, value, depth):
+        count = kind.__len__(value)
+        if not count:
+            writer.put(empty)
+            return
+        taken = list(islice(kind.__iter__(value), writer.max_items))
+        texts = writer.sorted_texts(taken, depth - 1) if depth > 0 else taken
+        writer.put(opening)
+        writer.items(texts, count, depth, lambda text, _: writer.put(text))
+        writer.put(closing)
+
+    return write
+
+
+def _range(writer, value, depth):
+    parts = [_attribute(range, name)(value) for name in ("start", "stop", "step")]
+    _call(writer, "range", parts if parts[2] != 1 else parts[:2], depth)
+
+
+def _slice(writer, value, depth):
+    parts = [_attribute(slice, name)(value) for name in ("start", "stop", "step")]
+    _call(writer, "slice", parts, depth)
+
+
+def _call(writer, name, parts, depth):
+    writer.put(name + "(")
+    for index, part in enumerate(parts):
+        writer.put(", " if index else "")
+        writer.write(part, depth)
+    writer.put(")")
+
+
+def _exception(writer, value, depth):
+    _CONTENTS[tuple](writer, _attribute(BaseException, "args")(value), depth)
+
+
+_CONTENTS = {
+    list: _sequence(list, "[", "]"),
+    tuple: _sequence(tuple, "(", ")"),
+    dict: _mapping,
+    set: _set(set, "{", "}", "set()"),
+    frozenset: _set(frozenset, "frozenset({", "})", "frozenset()"),
+    range: _range,
+    slice: _slice,
+}
+
+
+def _labelled(kind, content):
+    """``content`` as that of the library class ``kind``: ``<deque [1, 2]>``."""
+    label = f"<{kind.__name__} "
+
+    def write(writer, value, depth):
+        if type(value) is not kind:  # a subclass has put its own name
+            content(writer, value, depth)
+            return
+        writer.put(label)
+        content(writer, value, depth)
+        writer.put(">")
+
+    return write
+
+
+_CONTENTS |= {
+    deque: _labelled(deque, _sequence(deque, "[", "]")),
+    BaseException: _exception,
+}
+_CONTENTS |= {kind: _labelled(kind, _mapping) for kind in (Counter, OrderedDict, defaultdict)}
+
+
+def _represented(kind):
+    """Only for an exact type: what a subclass inherits of these would call its methods."""
+    represent = kind.__str__
+    return lambda value, limit: f"<{kind.__name__} {represent(value)}>"
+
+
+_EXACT = {kind: _represented(kind) for kind in (Decimal, date, timedelta)}
