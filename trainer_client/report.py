@@ -119,7 +119,7 @@ def _draw(curves: Sequence[Curve], form: str, ink: str) -> bytes:
     import matplotlib as mpl  # slow to import; only a report needs it
     from matplotlib.figure import Figure
 
-    style = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), ink)
+    style: dict[Any, str] = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), ink)
     style |= {"xtick.color": ink, "ytick.color": ink, "svg.fonttype": "none"}
     panels = list(dict.fromkeys(curve.panel for curve in curves))
     with mpl.rc_context({**style, "svg.hashsalt": "coderl"}):

@@ -1,9 +1,14 @@
-"""The micro model: a Hugging Face Llama of one million parameters."""
+"""The micro model: a Hugging Face Llama of one million parameters, and its shipped checkpoint."""
+
+from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-__all__ = ["new_model"]
+__all__ = ["CHECKPOINT", "load_model", "new_model", "save_model"]
+
+CHECKPOINT = Path(__file__).with_name("checkpoint")
+"""Warm-started, in half precision; ``scripts/make_micro_checkpoint.py`` makes it."""
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
@@ -23,3 +28,22 @@ def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM
         eos_token_id=tokenizer.eos_token_id,
     )
     return LlamaForCausalLM(config)
+
+
+def save_model(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, directory: Path
+) -> None:
+    """Write a half-precision checkpoint, about two bytes a parameter."""
+    directory.mkdir(parents=True, exist_ok=True)
+    model.to(torch.float16).save_pretrained(directory)  # type: ignore[arg-type]
+    tokenizer.save_pretrained(directory)
+
+
+def load_model(directory: Path = CHECKPOINT) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Read a checkpoint into single precision, for training on a CPU."""
+    if not (directory / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{directory} holds no checkpoint; make one with scripts/make_micro_checkpoint.py"
+        )
+    model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32)
+    return model, PreTrainedTokenizerFast.from_pretrained(directory)

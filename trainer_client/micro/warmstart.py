@@ -121,21 +121,25 @@ def _examples(recipe: WarmStart) -> Iterator[Example]:
     while True:
         problem = draft(rng.choice(known), recipe.hide, rng)
         writes = rng.random() < recipe.writing
-        yield _writing(problem) if writes else _tracing(problem)
+        yield _writing(problem) if writes else _tracing(problem, rng.random() < 0.5)
 
 
 def _writing(problem: Draft) -> Example:
     return Example(problem.prompt, problem.reference)
 
 
-def _tracing(problem: Draft) -> Example:
+def _tracing(problem: Draft, with_parameter: bool) -> Example:
     """What the reference computes. It is a wrong program for every other problem, so programs
     right and wrong look alike here."""
     given = problem.inputs[0]
-    values = map(repr, run(problem.structure, given))
+    values = dict(
+        zip(("f.s", "f.x", "f.y", "f.z"), [given, *run(problem.structure, given)], strict=False)
+    )
+    if not with_parameter:
+        del values["f.s"]
     sample = AlignmentSample(
         program=problem.reference,
         call=CallSpec(function="f", args=[given]),
-        variables=dict(zip(("f.x", "f.y", "f.z"), values, strict=False)),
+        variables={name: repr(value) for name, value in values.items()},
     )
     return Example(MicroFormat().prompt(sample), correct_answer(sample))

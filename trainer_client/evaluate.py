@@ -1,0 +1,203 @@
+"""Held-out evaluation through the executor: writing programs, and predicting what they compute.
+
+Both evaluations keep one number a case, so that two checkpoints on the same cases can be
+compared pair by pair (``trainer_client.statistics``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
+from trainer_client.alignment.formats import AlignmentFormat
+from trainer_client.alignment.questions import Rollout
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.alignment.scoring import exact_fraction
+from trainer_client.data.problem import Problem
+from trainer_client.rewards import Extract, raw
+
+__all__ = ["Answers", "Executor", "Programs", "Sampling", "ask", "complete", "write_programs"]
+
+T = TypeVar("T")
+DEADLINE_SECONDS = 300.0
+
+
+class Executor(Protocol):
+    """The part of ``ExecutorClient`` that is needed here."""
+
+    async def execute(
+        self, programs: Sequence[ExecuteProgram], *, deadline_seconds: float | None = None
+    ) -> list[ExecuteResult]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How completions are drawn."""
+
+    samples: int = 1
+    """Completions of each prompt."""
+    temperature: float = 1.0
+    """0 is greedy."""
+    max_new_tokens: int = 64
+    batch: int = 512
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What the model wrote: the judged programs of each problem."""
+
+    rollouts: list[list[Rollout]]
+
+    @property
+    def pass_rates(self) -> list[float]:
+        """For each problem the share of its programs that pass, the estimate of pass@1.
+
+        Programs without a verdict (the sandbox failed) do not count. ``ValueError`` where a
+        problem has no verdict at all: an evaluation with holes is none.
+        """
+        return [_pass_rate(rollouts) for rollouts in self.rollouts]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the model said of each question's variables, ``None`` where it said nothing."""
+
+    given: list[dict[str, str] | None]
+    fractions: list[float]
+    """Share of a question's variables that are right, strictly compared."""
+
+    @property
+    def exact(self) -> list[float]:
+        """1 where every variable of the question is right."""
+        return [float(fraction == 1.0) for fraction in self.fractions]
+
+
+async def write_programs(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    problems: Sequence[Problem],
+    executor: Executor,
+    sampling: Sampling,
+    extract: Extract = raw,
+) -> Programs:
+    """Sample programs for problems whose statement is text, and run their tests.
+
+    A completion without a program counts as the empty program. Raises ``ExecutorError`` where
+    the executor does not answer.
+    """
+    owners = [problem for problem in problems for _ in range(sampling.samples)]
+    completions = complete(model, tokenizer, [_text_prompt(p) for p in owners], sampling)
+    codes = [extract(completion) or "" for completion in completions]
+    results = await _execute(executor, list(zip(owners, codes, strict=True)))
+    rollouts = [
+        Rollout(problem.id, code, problem.tests, result)
+        for problem, code, result in zip(owners, codes, results, strict=True)
+    ]
+    return Programs(_grouped(rollouts, sampling.samples))
+
+
+async def _execute(
+    executor: Executor, written: Sequence[tuple[Problem, str]]
+) -> list[ExecuteResult]:
+    """Each different program of a problem once: a policy repeats itself."""
+    distinct = {(problem.id, code): _program(problem, code) for problem, code in written}
+    answered = await executor.execute(list(distinct.values()), deadline_seconds=DEADLINE_SECONDS)
+    results = dict(zip(distinct, answered, strict=True))
+    return [results[problem.id, code] for problem, code in written]
+
+
+def ask(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    questions: Sequence[AlignmentSample],
+    style: AlignmentFormat,
+    sampling: Sampling,
+) -> Answers:
+    """Put each question once, decoded as ``sampling`` says, and score the answers strictly."""
+    prompts = [style.prompt(question) for question in questions]
+    texts = [prompt for prompt in prompts if isinstance(prompt, str)]
+    if len(texts) != len(prompts):
+        raise ValueError("the alignment format writes conversations; this evaluation needs text")
+    completions = complete(model, tokenizer, texts, sampling)
+    given = [style.parse(c, q) for c, q in zip(completions, questions, strict=True)]
+    scores = [exact_fraction(g, q.answers) for g, q in zip(given, questions, strict=True)]
+    return Answers(given, scores)
+
+
+def complete(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    sampling: Sampling,
+) -> list[str]:
+    """One completion for each prompt, in order; prompts of like length share a batch."""
+    torch.manual_seed(sampling.seed)
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    completions = [""] * len(prompts)
+    for start in range(0, len(order), sampling.batch):
+        chosen = order[start : start + sampling.batch]
+        texts = _generate(model, tokenizer, [prompts[i] for i in chosen], sampling)
+        for i, text in zip(chosen, texts, strict=True):
+            completions[i] = text
+    return completions
+
+
+@torch.inference_mode()
+def _generate(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[str],
+    sampling: Sampling,
+) -> list[str]:
+    model.eval()
+    inputs = tokenizer(
+        prompts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False
+    ).to(model.device)
+    output = model.generate(**inputs, **_decoding(sampling), pad_token_id=tokenizer.pad_token_id)
+    completions = output[:, inputs["input_ids"].shape[1] :]
+    return list(tokenizer.batch_decode(completions, skip_special_tokens=True))
+
+
+def _decoding(sampling: Sampling) -> dict[str, object]:
+    shared = {"max_new_tokens": sampling.max_new_tokens}
+    if sampling.temperature == 0:
+        return {**shared, "do_sample": False}
+    chosen = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
+    return {**shared, **chosen}
+
+
+def _program(problem: Problem, code: str) -> ExecuteProgram:
+    return ExecuteProgram(
+        id=problem.id,
+        code=code,
+        tests=problem.tests,
+        checker=problem.checker,
+        limits=problem.limits,
+    )
+
+
+def _text_prompt(problem: Problem) -> str:
+    if problem.prompt is None:
+        raise ValueError(
+            f"problem {problem.id!r} is a conversation; this evaluation needs a text prompt"
+        )
+    return problem.prompt
+
+
+def _pass_rate(rollouts: Sequence[Rollout]) -> float:
+    verdicts = [rollout.result.verdict for rollout in rollouts]
+    judged = [verdict for verdict in verdicts if verdict is not Verdict.SANDBOX_ERROR]
+    if not judged:
+        raise ValueError(
+            f"problem {rollouts[0].problem_id!r} has no verdict: the sandbox failed on all of its "
+            f"{len(verdicts)} programs; look at the executor's log and evaluate again"
+        )
+    return sum(verdict is Verdict.ACCEPTED for verdict in judged) / len(judged)
+
+
+def _grouped(items: Sequence[T], size: int) -> list[list[T]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]
