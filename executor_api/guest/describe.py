@@ -11,7 +11,8 @@ What is left out is marked with ``…``: characters beyond ``max_chars``, items 
 Ints of more than 10,000 bits are written in hexadecimal, which is linear in their size. Of a
 set with more than ``max_items`` items, the first in iteration order are shown.
 
-Nothing here asks an object anything: types are compared by identity, names, fields and items are
+Nothing here asks an object anything: types are compared and looked up by identity (a metaclass
+may define ``__eq__`` and ``__hash__``), names, fields and items are
 read through the builtin types' own descriptors. Builtins are bound at import, so a program that
 replaces ``builtins.len`` changes nothing here.
 """
@@ -38,10 +39,9 @@ MARK = "…"
 NESTING = 50
 _PLAIN_INT_BITS = 10_000
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: classes made by a class statement
-ATOMS = frozenset(
-    {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
-)
-"""Exact types whose values never change: an identical one needs no second look."""
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+ATOMS = frozenset(map(id, _ATOMS))
+"""Ids of the exact types whose values never change: an identical one needs no second look."""
 
 
 class Cut(str):
@@ -63,7 +63,7 @@ class Describer:
         self.max_depth = min(max_depth, NESTING)
 
     def __call__(self, value):
-        scalar = _SCALARS.get(type(value))
+        scalar = _SCALARS.get(id(type(value)))
         if scalar is not None:
             text = scalar(value, self.max_chars)
             return text if len(text) <= self.max_chars else _cut(text, self.max_chars)
@@ -100,15 +100,12 @@ class _Writer:
 
     def write(self, value, depth):
         kind = type(value)
-        if kind in _SCALARS:
-            self.put(_SCALARS[kind](value, self.left))
-        elif kind in _EXACT:
-            self.put(_EXACT[kind](value, self.left))
-        elif kind in _NAMED:
-            label, name_of = _NAMED[kind]
+        scalar = _SCALARS.get(id(kind)) or _EXACT.get(id(kind))
+        if scalar is not None:
+            self.put(scalar(value, self.left))
+        elif id(kind) in _NAMED:
+            label, name_of = _NAMED[id(kind)]
             self.put(f"<{label} {_plain(name_of(value), self.left)}>")
-        elif type in _mro(kind):
-            self.put(f"<class {class_name(value, self.left)}>")
         elif id(value) in self.path:
             self.omit()
         else:
@@ -117,8 +114,9 @@ class _Writer:
     def _nested(self, value, kind, depth):
         self.path.add(id(value))
         try:
-            if kind in _CONTENTS:
-                _CONTENTS[kind](self, value, depth)
+            content = _CONTENTS.get(id(kind))
+            if content is not None:
+                content(self, value, depth)
             else:
                 self._object(value, kind, depth)
         finally:
@@ -158,22 +156,19 @@ class _Writer:
         return sorted(texts)
 
     def _object(self, value, kind, depth):
-        self.put("<" + class_name(kind, self.left))
         layout = _layout(kind)
-        if layout.base is not None:
+        if layout.is_metaclass:
+            self.put(f"<class {class_name(value, self.left)}>")
+            return
+        self.put("<" + class_name(kind, self.left))
+        if layout.content is not None:
             self.put(" ")
-            self._content(value, layout.base, depth)
+            layout.content(self, value, depth)
         fields = layout.fields(value, self.max_items + 1)
         if fields:
             self.put(" ")
             self.items(fields, len(fields), depth, self.field, " ")
         self.put(">")
-
-    def _content(self, value, base, depth):
-        if base in _CONTENTS:
-            _CONTENTS[base](self, value, depth)
-        else:
-            self.put(_SCALARS[base](value, self.left))
 
 
 # --- names and fields -------------------------------------------------------------------
@@ -204,12 +199,14 @@ def _plain(name, limit):
 class _Layout:
     """Where the instances of one class keep their data."""
 
-    __slots__ = ("base", "cls", "instance_dict", "slots")
+    __slots__ = ("cls", "content", "instance_dict", "is_metaclass", "slots")
 
     def __init__(self, cls):
         self.cls = cls
-        self.base = next((c for c in _mro(cls) if c in _CONTENTS or c in _SCALARS), None)
-        self.slots = [slot for c in reversed(_mro(cls)) for slot in _slots(c)]
+        mro = _mro(cls)
+        self.is_metaclass = any(c is type for c in mro)
+        self.content = next((_content(c) for c in mro if _content(c) is not None), None)
+        self.slots = [slot for c in reversed(mro) for slot in _slots(c)]
         self.instance_dict = _instance_dict_descriptor(cls)
 
     def fields(self, value, count):
@@ -227,6 +224,14 @@ class _Layout:
         return fields[:count]
 
 
+def _content(cls):
+    """What writes the builtin content that instances of ``cls`` inherit."""
+    scalar = _SCALARS.get(id(cls))
+    if scalar is None:
+        return _CONTENTS.get(id(cls))
+    return lambda writer, value, depth: writer.put(scalar(value, writer.left))
+
+
 def _layout(cls):
     known = _layouts.get(id(cls))
     if known is None:
@@ -236,7 +241,7 @@ def _layout(cls):
     return known
 
 
-_layouts = {}  # by id, since a metaclass may define __hash__; each keeps its class alive
+_layouts = {}  # by id; each keeps its class alive
 _MAX_LAYOUTS = 1000
 
 
@@ -288,13 +293,9 @@ def _repr_of(kind):
     return lambda value, limit: represent(value)
 
 
-_SCALARS = {kind: _repr_of(kind) for kind in ATOMS}
-_SCALARS |= {
-    int: _int,
-    str: _text_of(str),
-    bytes: _text_of(bytes),
-    bytearray: _text_of(bytearray),
-}
+_SCALARS = {id(kind): _repr_of(kind) for kind in _ATOMS}
+_SCALARS |= {id(kind): _text_of(kind) for kind in (str, bytes, bytearray)}
+_SCALARS[id(int)] = _int
 
 
 # --- what is shown by a name alone ------------------------------------------------------
@@ -310,19 +311,22 @@ def _module_name(module):
 
 def _method_name(method):
     function = _attribute(MethodType, "__func__")(method)
-    known = _NAMED.get(type(function))
+    known = _NAMED.get(id(type(function)))
     return known[1](function) if known else "?"
 
 
 _NAMED = {
-    FunctionType: ("function", _attribute(FunctionType, "__name__")),
-    BuiltinFunctionType: ("function", _attribute(BuiltinFunctionType, "__name__")),
-    MethodType: ("method", _method_name),
-    ModuleType: ("module", _module_name),
-    GeneratorType: ("generator", _attribute(GeneratorType, "__name__")),
-    CoroutineType: ("coroutine", _attribute(CoroutineType, "__name__")),
-    AsyncGeneratorType: ("async_generator", _attribute(AsyncGeneratorType, "__name__")),
+    id(kind): (label, _attribute(kind, "__name__"))
+    for kind, label in (
+        (FunctionType, "function"),
+        (BuiltinFunctionType, "function"),
+        (GeneratorType, "generator"),
+        (CoroutineType, "coroutine"),
+        (AsyncGeneratorType, "async_generator"),
+    )
 }
+_NAMED[id(MethodType)] = ("method", _method_name)
+_NAMED[id(ModuleType)] = ("module", _module_name)
 
 
 # --- containers: the same for an exact builtin and for what a subclass inherits ---------
@@ -380,18 +384,7 @@ def _call(writer, name, parts, depth):
 
 
 def _exception(writer, value, depth):
-    _CONTENTS[tuple](writer, _attribute(BaseException, "args")(value), depth)
-
-
-_CONTENTS = {
-    list: _sequence(list, "[", "]"),
-    tuple: _sequence(tuple, "(", ")"),
-    dict: _mapping,
-    set: _set(set, "{", "}", "set()"),
-    frozenset: _set(frozenset, "frozenset({", "})", "frozenset()"),
-    range: _range,
-    slice: _slice,
-}
+    _CONTENTS[id(tuple)](writer, _attribute(BaseException, "args")(value), depth)
 
 
 def _labelled(kind, content):
@@ -409,11 +402,20 @@ def _labelled(kind, content):
     return write
 
 
-_CONTENTS |= {
-    deque: _labelled(deque, _sequence(deque, "[", "]")),
-    BaseException: _exception,
+_CONTENTS = {
+    id(list): _sequence(list, "[", "]"),
+    id(tuple): _sequence(tuple, "(", ")"),
+    id(dict): _mapping,
+    id(set): _set(set, "{", "}", "set()"),
+    id(frozenset): _set(frozenset, "frozenset({", "})", "frozenset()"),
+    id(range): _range,
+    id(slice): _slice,
+    id(BaseException): _exception,
+    id(deque): _labelled(deque, _sequence(deque, "[", "]")),
+    id(Counter): _labelled(Counter, _mapping),
+    id(OrderedDict): _labelled(OrderedDict, _mapping),
+    id(defaultdict): _labelled(defaultdict, _mapping),
 }
-_CONTENTS |= {kind: _labelled(kind, _mapping) for kind in (Counter, OrderedDict, defaultdict)}
 
 
 def _represented(kind):
@@ -422,4 +424,4 @@ def _represented(kind):
     return lambda value, limit: f"<{kind.__name__} {represent(value)}>"
 
 
-_EXACT = {kind: _represented(kind) for kind in (Decimal, date, timedelta)}
+_EXACT = {id(kind): _represented(kind) for kind in (Decimal, date, timedelta)}
