@@ -71,9 +71,7 @@ class MicroModel(_Section):
 
     type: Literal["micro"]
     path: Path | None = None
-    """A warm-started checkpoint; without it one is made under ``output_dir/base``."""
-    options: dict[str, Any] = {}
-    """Passed to the warm start."""
+    """A warm-started checkpoint; the one that ships with the package where null."""
 
 
 ModelConfig = Annotated[HfModel | GgufModel | MicroModel, Field(discriminator="type")]
@@ -102,11 +100,14 @@ class JsonlData(_Section):
 
 
 class MicroData(_Section):
-    """Problems of the generated micro family."""
+    """Problems of the generated micro family: the same fields give the same problems."""
 
     type: Literal["micro"]
-    options: dict[str, Any] = {}
-    """Passed to the generator."""
+    split: Literal["warm_start", "train", "held_out"] = "train"
+    count: int = Field(1500, ge=1)
+    seed: int = 1
+    hide: float = Field(0.2, ge=0, le=1)
+    """Probability that the statement hides an operation, to be found from the examples."""
 
 
 DataConfig = Annotated[JsonlData | MicroData, Field(discriminator="type")]
@@ -148,6 +149,8 @@ class RewardConfig(_Section):
     """How a completion becomes a program: ``fenced`` (the last fenced Python block), ``raw`` (as
     it stands), or ``package.module:function`` taking the completion, returning code or None."""
     weight: float = Field(1.0, ge=0)
+    patience: int = Field(3, ge=1)
+    """Batches in a row without a single verdict before the run stops with an error."""
 
 
 # --- alignment ----------------------------------------------------------------------------
@@ -178,6 +181,8 @@ class QuestionOptions(_Section):
     min_difficulty: float = Field(0.0, ge=0)
     max_difficulty: float = Field(1e9, gt=0)
     """Bounds on a sample's mean of log2(1 + definitions) + log2(1 + characters of the value)."""
+    unique: Literal["program", "output"] = "program"
+    """What counts as the same question: the same (program, input), or (input, output)."""
     cpu_seconds: float = Field(5.0, gt=0)
     wall_seconds: float = Field(10.0, gt=0)
     reward: Literal["fraction", "paper"] = "fraction"
@@ -197,6 +202,7 @@ PAPER_OPTIONS: dict[str, Any] = {
     "max_variables": 3,
     "choose": "last",
     "max_value_chars": 10_000,
+    "unique": "output",
     "wall_seconds": 5.0,
     "reward": "paper",
     "format": "json",

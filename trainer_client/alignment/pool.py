@@ -57,8 +57,8 @@ class AlignmentPool:
         path = directory / FILE_NAME
         if not path.is_file():
             raise ValueError(f"{path} is missing: the checkpoint was not written by this trainer")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
         try:
-            self.replace(AlignmentSample.model_validate_json(line) for line in lines)
+            self.replace(AlignmentSample.model_validate_json(line) for line in lines if line)
         except ValidationError as error:
             raise ValueError(f"{path} is malformed: {error}") from None

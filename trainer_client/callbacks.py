@@ -1,0 +1,148 @@
+"""What happens beside the training loop: the log for people, the log for programs, the pool."""
+
+import json
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from transformers import (
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from trainer_client.alignment.pool import AlignmentPool
+
+__all__ = ["MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class MetricsFile(TrainerCallback):
+    """Append every log to ``metrics.jsonl`` in the output directory, one JSON object a line.
+
+    On resume, lines of steps after the checkpoint are removed: they are about to be done again.
+    """
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        path = _output_dir(args) / METRICS_FILE
+        if state.is_world_process_zero and path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            path.write_text("".join(x for x in lines if json.loads(x)["step"] <= state.global_step))
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        path = _output_dir(args) / METRICS_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+
+
+_COLUMNS = (
+    ("code/pass_rate", "pass", "{:.3f}"),
+    ("code/reward", "code reward", "{:.3f}"),
+    ("alignment/reward", "alignment reward", "{:.3f}"),
+    ("alignment/exact", "exact", "{:.3f}"),
+    ("alignment/groups", "questions", "{:.0f}"),
+    ("alignment/pool", "pool", "{:.0f}"),
+    ("executor/latency_seconds", "executor", "{:.2f} s"),
+    ("executor/failures", "failures", "{:.0f}"),
+    ("step_time", "step", "{:.1f} s"),
+)
+
+
+class Progress(TrainerCallback):
+    """One line on the terminal for each log, both objectives side by side."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        if not state.is_world_process_zero or not logs:
+            return
+        prefix = "eval_" if any(name.startswith("eval_") for name in logs) else ""
+        shown = [
+            f"[dim]{label}[/] {form.format(value)}"
+            for name, label, form in _COLUMNS
+            if (value := logs.get(prefix + name)) is not None
+        ]
+        if shown:
+            head = f"[bold]{prefix.rstrip('_') or 'step'} {state.global_step}/{state.max_steps}[/]"
+            self._console.print(head, *shown, sep="  ", soft_wrap=True)
+
+
+class PoolCheckpoint(TrainerCallback):
+    """Keep the alignment pool with each checkpoint, and take it from there on resume."""
+
+    def __init__(self, pool: AlignmentPool, resume_from: Path | None = None) -> None:
+        self._pool = pool
+        self._resume_from = resume_from
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step > 0:
+            self._pool.restore(self._resume_from or _checkpoint(args, state))
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.is_world_process_zero:
+            self._pool.save(_checkpoint(args, state))
+
+
+def _output_dir(args: TrainingArguments) -> Path:
+    return Path(args.output_dir or ".")
+
+
+def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
+    return _output_dir(args) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+
+
+class StopOnInterrupt(TrainerCallback):
+    """The first Ctrl-C ends the run after the current step, with a checkpoint; the second now."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._previous: Any = signal.SIG_DFL
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._previous = signal.signal(signal.SIGINT, self._note)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if self.interrupted:
+            control.should_save = control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.interrupted = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)

