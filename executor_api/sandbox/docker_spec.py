@@ -1,0 +1,89 @@
+"""The one container that the Docker runtime may create, as the body of its create request.
+
+The gate in front of the Docker socket lets exactly these bytes pass and nothing else
+(``services/gate``): it pins their SHA-256, which ``python -m executor_api.sandbox.docker_spec``
+prints. So nothing in it may depend on the moment, the sandbox or the service.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import typer
+
+from executor_api.sandbox.bundle import (
+    CAPABILITIES,
+    ENVIRONMENT,
+    OPEN_FILES,
+    STACK_BYTES,
+    SUPERVISOR_ARGUMENTS,
+    TASKS,
+    Sizes,
+)
+
+DEFAULT_IMAGE = "coderl-sandbox"
+NAME_PREFIX = "coderl-sandbox-"
+"""Of every container's name; the gate lets no other be addressed."""
+
+
+def create_body(image: str = DEFAULT_IMAGE, sizes: Sizes | None = None) -> dict[str, Any]:
+    """The body of ``POST /containers/create``."""
+    sizes = sizes or Sizes()
+    return {
+        "Image": image,
+        "Cmd": ["python3", *SUPERVISOR_ARGUMENTS],
+        "Env": [f"{name}={value}" for name, value in ENVIRONMENT.items()],
+        "User": "0:0",
+        "WorkingDir": "/box",
+        "Hostname": "sandbox",
+        "NetworkDisabled": True,
+        "OpenStdin": True,
+        "StdinOnce": True,  # the supervisor exits when the service hangs up
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "HostConfig": _host_config(sizes),
+    }
+
+
+def _host_config(sizes: Sizes) -> dict[str, Any]:
+    return {
+        "Runtime": "runsc",
+        "NetworkMode": "none",
+        "IpcMode": "private",
+        "ReadonlyRootfs": True,
+        "Privileged": False,
+        "CapDrop": ["ALL"],
+        "CapAdd": [name.removeprefix("CAP_") for name in CAPABILITIES],
+        "SecurityOpt": ["no-new-privileges"],
+        "PidsLimit": TASKS,
+        "Memory": sizes.memory << 20,
+        "MemorySwap": sizes.memory << 20,
+        "ShmSize": sizes.shm << 20,
+        "Tmpfs": {"/box": _tmpfs(sizes.box, "755"), "/tmp": _tmpfs(sizes.tmp, "1777")},
+        "Ulimits": [
+            {"Name": "stack", "Soft": STACK_BYTES, "Hard": STACK_BYTES},
+            {"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+        ],
+        "LogConfig": {"Type": "none"},
+    }
+
+
+def _tmpfs(mebibytes: int, mode: str) -> str:
+    return f"rw,exec,nosuid,nodev,size={mebibytes}m,mode={mode}"
+
+
+def create_digest(image: str = DEFAULT_IMAGE) -> str:
+    """SHA-256, in hexadecimal, of the bytes that the Docker SDK sends for ``create_body``."""
+    return hashlib.sha256(json.dumps(create_body(image)).encode()).hexdigest()
+
+
+def main(image: str = DEFAULT_IMAGE) -> None:
+    """Print the digest that the gate pins, for the sandbox image of this name."""
+    typer.echo(create_digest(image))
+
+
+if __name__ == "__main__":
+    typer.run(main)

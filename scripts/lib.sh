@@ -1,0 +1,35 @@
+# Shared by the scripts beside it; sourced, not run.
+set -euo pipefail
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  say "error: $*"
+  exit 1
+}
+
+# need_root WHAT: end with a remedy unless we are root.
+need_root() {
+  [ "$(id -u)" -eq 0 ] || die "$1 needs root. Run 'sudo make $(basename "$0" .sh)', or install it yourself: $2"
+}
+
+# need_apt WHAT REMEDY: end with a remedy where there is no apt.
+need_apt() {
+  command -v apt-get >/dev/null || die "$1 can be installed here only with apt (Debian, Ubuntu). $2"
+}
+
+codename() { (. /etc/os-release && echo "${VERSION_CODENAME:-unknown}"); }
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
+}
+
+# wait_until SECONDS COMMAND…: 0 as soon as the command succeeds, 1 at the deadline.
+wait_until() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.2
+  done
+}

@@ -1,0 +1,82 @@
+"""The Docker runtime: what it refuses, and the one container that it makes."""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from executor_api.sandbox.docker import DockerRuntime
+from executor_api.sandbox.docker_spec import create_body, create_digest
+from executor_api.sandbox.runtime import RuntimeUnavailable, Sandbox
+
+Evaluate = Callable[[Sandbox, str], Awaitable[str]]
+
+
+@pytest.fixture
+async def runtime(evaluator_image: str) -> AsyncIterator[DockerRuntime]:
+    made = DockerRuntime(image=evaluator_image)
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("host", ["unix:///nonexistent.sock", "tcp://127.0.0.1:1"])
+async def test_verify_names_a_daemon_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(RuntimeUnavailable, match=r"no Docker daemon answers.*set DOCKER_HOST"):
+        await DockerRuntime().verify()
+
+
+async def test_verify_names_a_host_it_cannot_attach_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "ssh://somewhere")
+    with pytest.raises(RuntimeUnavailable, match="ssh://somewhere"):
+        await DockerRuntime().verify()
+
+
+@pytest.mark.docker
+async def test_verify_names_a_missing_image() -> None:
+    runtime = DockerRuntime(image="coderl-no-such-image")
+    with pytest.raises(RuntimeUnavailable, match=r"docker build -t coderl-no-such-image"):
+        await runtime.verify()
+    await runtime.close()
+
+
+def test_the_pinned_specification_grants_nothing_but_what_the_supervisor_needs() -> None:
+    host = create_body()["HostConfig"]
+    assert (host["Runtime"], host["NetworkMode"], host["CapDrop"]) == ("runsc", "none", ["ALL"])
+    assert host["ReadonlyRootfs"] and not host["Privileged"]
+    assert not {"Binds", "Mounts", "Devices", "VolumesFrom", "PidMode"} & set(host)
+
+
+def test_the_digest_depends_on_the_image_and_on_nothing_momentary() -> None:
+    assert re.fullmatch("[0-9a-f]{64}", create_digest())
+    assert create_digest() == create_digest()
+    assert create_digest("other") != create_digest()
+
+
+@pytest.mark.docker
+async def test_daemon_reports_the_pinned_specification(runtime: DockerRuntime) -> None:
+    sandbox = await runtime.start()
+    said = await sandbox.inspect()
+    await sandbox.stop()
+    wanted = create_body()["HostConfig"]
+    for name in ("Runtime", "NetworkMode", "ReadonlyRootfs", "CapDrop", "PidsLimit", "Memory"):
+        assert said["HostConfig"][name] == wanted[name]
+    assert said["Mounts"] == []
+
+
+@pytest.mark.docker
+async def test_guest_sees_gvisor_and_few_capabilities(
+    runtime: DockerRuntime, evaluate: Evaluate
+) -> None:
+    sandbox = await runtime.start()
+    version = await evaluate(sandbox, "open('/proc/version').read()")
+    status = await evaluate(sandbox, "open('/proc/self/status').read()")
+    ids = await evaluate(sandbox, "(os.getpid(), os.getuid(), sys.argv)")
+    network = await evaluate(sandbox, "socket.create_connection(('1.1.1.1', 53), 5)")
+    await sandbox.stop()
+    assert "Linux version 4.4.0" in version
+    assert "CapBnd:\\t00000000010000eb" in status
+    assert ids == "(1, 0, ['/guest/supervisor.py'])"
+    assert "No route" in network or "unreachable" in network
