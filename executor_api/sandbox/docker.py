@@ -18,7 +18,7 @@ import requests
 import structlog
 
 from executor_api.sandbox.docker_spec import DEFAULT_IMAGE, NAME_PREFIX, create_body
-from executor_api.sandbox.docker_stream import Streams, attach, docker_host, read_piece
+from executor_api.sandbox.docker_stream import Streams, attach, knock, read_piece
 from executor_api.sandbox.link import Link
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, Sandbox, SandboxDied
 from executor_api.wire import ExecuteLimits, RuntimeName
@@ -102,8 +102,8 @@ class DockerRuntime:
 
     async def _daemon_version(self) -> str:
         """Raise ``RuntimeUnavailable`` where daemon, runtime or image is missing."""
-        docker_host()
         try:
+            await knock()
             api = await asyncio.to_thread(self._api)
             info = await asyncio.to_thread(api.info)
             if "runsc" not in info["Runtimes"]:
@@ -117,7 +117,7 @@ class DockerRuntime:
                 f"Docker has no image {self._image!r}: build it with "
                 f"`docker build -t {self._image} -f services/sandbox/Dockerfile .`"
             ) from None
-        except _ERRORS as error:
+        except (*_ERRORS, OSError) as error:
             raise RuntimeUnavailable(
                 f"no Docker daemon answers ({error}): start one (`make docker`) or set "
                 f"DOCKER_HOST. {_OTHERWISE}"

@@ -40,6 +40,15 @@ async def attach(name: str, api_version: str) -> Streams:
     return reader, writer
 
 
+async def knock() -> None:
+    """Raise ``OSError`` where nothing listens at ``DOCKER_HOST``. The SDK finds out too, but leaks
+    a socket."""
+    async with asyncio.timeout(_ATTACH_SECONDS):
+        _, writer = await _connect(docker_host())
+    writer.close()
+    await writer.wait_closed()
+
+
 async def read_piece(reader: asyncio.StreamReader) -> tuple[bool, bytes]:
     """One piece of the multiplexed stream: whether of standard output, and its bytes."""
     kind, length = _PIECE_HEAD.unpack(await reader.readexactly(_PIECE_HEAD.size))
