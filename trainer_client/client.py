@@ -349,7 +349,7 @@ class ExecutorClient:
 
     def _new_http(self) -> httpx.AsyncClient:
         transport = httpx.AsyncHTTPTransport(
-            verify=self._ssl_context or True,
+            verify=self._ssl_context or self._default_ssl(),
             limits=httpx.Limits(
                 max_connections=None, max_keepalive_connections=self._max_in_flight
             ),
@@ -361,6 +361,12 @@ class ExecutorClient:
             # Only connecting has a limit of its own; `_sending` bounds the whole.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         )
+
+    def _default_ssl(self) -> ssl.SSLContext | Literal[True]:
+        """The usual certificates; loading them takes a while, so none where nothing needs them."""
+        if any(url.startswith("https:") for url in self._endpoints.urls):
+            return True
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _Patience:

@@ -4,18 +4,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.trainer_client.faulty_server import FaultyServer, serving
+from tests.trainer_client.faulty_server import FaultyServer, Switch, serving
+
+
+@pytest.fixture(scope="session")
+def switches() -> Iterator[list[tuple[str, Switch]]]:
+    first, second = Switch(), Switch()
+    with serving(first) as first_url, serving(second) as second_url:
+        yield [(first_url, first), (second_url, second)]
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    faulty = FaultyServer()
-    with serving(faulty) as faulty.url:
-        yield faulty
+def server(switches: list[tuple[str, Switch]]) -> FaultyServer:
+    return _fresh(*switches[0])
 
 
 @pytest.fixture
-def other() -> Iterator[FaultyServer]:
-    faulty = FaultyServer()
-    with serving(faulty) as faulty.url:
-        yield faulty
+def other(switches: list[tuple[str, Switch]]) -> FaultyServer:
+    return _fresh(*switches[1])
+
+
+def _fresh(url: str, switch: Switch) -> FaultyServer:
+    switch.server = FaultyServer(url)
+    return switch.server

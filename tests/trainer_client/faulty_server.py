@@ -152,6 +152,16 @@ def codes(answers: list[ExecuteResult]) -> list[str]:
     return [answer.tests[0].stdout for answer in answers]
 
 
+@dataclass
+class Switch:
+    """One address for many tests: hands each request to the server of the test that runs."""
+
+    server: FaultyServer = field(default_factory=FaultyServer)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.server(scope, receive, send)
+
+
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
     """The address of ``app`` on a free port, served by uvicorn in a thread."""
