@@ -1,0 +1,204 @@
+"""Assertions judged on the host: test code becomes calls, and the host decides on their answers.
+
+``convert`` runs the test code once without answers and collects the calls (``interpreter``); the
+``Conversion`` runs it again with the answers in place. A program cannot cheat there: it sees
+arguments, never expectations, and the comparison is not in its reach.
+
+Test code that does not convert (unknown statements, calls that depend on earlier answers) is
+for the sandbox, whole, and its result is worth less trust.
+"""
+
+import ast
+import builtins
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from executor_api.judge import host
+from executor_api.judge.interpreter import (
+    DEFERRED,
+    AssertionFailed,
+    Interpreter,
+    Key,
+    Program,
+)
+from executor_api.judge.literals import parse_python
+from executor_api.judge.verdicts import Failure, call_failure
+from executor_api.observation import End, Observation, Outcome
+from executor_api.wire import Verdict
+
+__all__ = ["Conversion", "NoAssertion", "convert"]
+
+_MAX_CODE = 1_000_000
+_MAX_CALLS = 10_000
+_CLASS = re.compile(r"^class[ \t]+(\w+)", re.MULTILINE)
+_PYTHON_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_MISSING = Failure(Verdict.SANDBOX_ERROR, "an answer is missing; run it again")
+
+
+class NoAssertion(ValueError):
+    """The test code runs to its end without executing an assertion: it expects nothing."""
+
+
+class _NotAnswered(Exception):
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+
+
+class _Collector:
+    """First run: note the calls, answer none."""
+
+    collecting = True
+
+    def __init__(self) -> None:
+        self.places: dict[Key, int] = {}
+        self.guest_tests: list[dict[str, Any]] = []
+
+    def ask(self, key: Key, form: Callable[[], dict[str, Any]]) -> Any:
+        if len(self.guest_tests) >= _MAX_CALLS:
+            raise host.TooLarge(f"more than {_MAX_CALLS:,} calls")
+        self.places[key] = len(self.guest_tests)
+        self.guest_tests.append(form())
+        return DEFERRED
+
+
+class _Answers:
+    """Second run: answer from what was observed."""
+
+    collecting = False
+
+    def __init__(self, places: dict[Key, int], observations: Sequence[Observation]) -> None:
+        self._places = places
+        self._observations = observations
+
+    def ask(self, key: Key, form: Callable[[], dict[str, Any]]) -> Any:
+        seen = observed(self._observations, self._places[key])
+        if failure := call_failure(seen) if seen else _MISSING:
+            raise _NotAnswered(failure)
+        assert seen is not None
+        return seen.value
+
+
+def observed(observations: Sequence[Observation], position: int) -> Observation | None:
+    """Return the observation of guest test ``position`` of a slice. Where the program did not get
+    that far, how it ended stands for it; None where nothing explains the absence."""
+    if position < len(observations):
+        return observations[position]
+    last = observations[-1] if observations else None
+    answered = last and last.end is End.ANSWERED and last.outcome is Outcome.RETURNED
+    return None if answered else last
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Test code as guest tests, and the judgement on their answers.
+
+    ``trust`` is low where an assertion is only the program's opinion of its own results, as in
+    ``assert same_list(solve(…), make_list(…))`` with both helpers the program's own.
+    """
+
+    guest_tests: list[dict[str, Any]]
+    trust: Literal["high", "low"]
+    _source: str
+    _tree: ast.Module
+    _program: Program
+    _places: dict[Key, int]
+
+    @property
+    def asks(self) -> bool:
+        """Whether the test code uses the program at all."""
+        return bool(self._places)
+
+    def judge(self, observations: Sequence[Observation]) -> Failure | None:
+        """Return why the test fails, or None. What happened first decides, as it would in
+        Python: an assertion that does not hold ends the test before a later call's error."""
+        if not self.asks:  # nothing to ask; but the program must load
+            seen = observed(observations, 0)
+            if failure := call_failure(seen) if seen else _MISSING:
+                return failure
+        answers = _Answers(self._places, observations)
+        interpreter = Interpreter(self._tree, self._source, self._program, answers)
+        try:
+            interpreter.run()
+        except _NotAnswered as stopped:
+            return stopped.failure
+        except AssertionFailed as failed:
+            return _wrong(f"{self._quote(failed.node)} fails: found {failed.found}")
+        except host.Unsupported as error:
+            return _wrong(f"the answer cannot be checked: {error}")
+        except (*_PYTHON_ERRORS, RecursionError, MemoryError) as error:
+            return _wrong(f"checking the answer raised {type(error).__name__}: {error}")
+        return None
+
+    def _quote(self, node: ast.Assert) -> str:
+        text = " ".join((ast.get_source_segment(self._source, node.test) or "").split())
+        return f"assert {text[:150]}{'…' if len(text) > 150 else ''}"
+
+
+def _wrong(message: str) -> Failure:
+    return Failure(Verdict.WRONG_ANSWER, message[:300])
+
+
+def convert(code: str, program_code: str) -> Conversion | None:
+    """Turn test code into calls; None where it does not convert.
+
+    Raise ``SyntaxError`` where ``code`` is not Python, and ``NoAssertion`` where it has no
+    assertion to execute.
+    """
+    tree = parse_python(code)
+    if len(code) > _MAX_CODE:
+        return None
+    classes = frozenset(_CLASS.findall(program_code))
+    converted = _attempt(code, tree, Program(classes))
+    if converted is not None and converted.asks:
+        return converted
+    # ``assert sum(10, 15) == 25``: where the test asks for nothing else of the program's, a
+    # builtin's name that the program defines means the program's. Never otherwise: a program
+    # must not replace the ``abs`` that its answer is checked with.
+    if shadows := _shadowed(tree, program_code):
+        return _attempt(code, tree, Program(classes, shadows)) or converted
+    return converted
+
+
+def _attempt(code: str, tree: ast.Module, program: Program) -> Conversion | None:
+    collector = _Collector()
+    interpreter = Interpreter(tree, code, program, collector)
+    complete = True
+    try:
+        interpreter.run()
+    except AssertionFailed:
+        complete = False  # whatever the answers, the test ends here: the second run says so
+    except (host.Unsupported, *_PYTHON_ERRORS, RecursionError, MemoryError):
+        return None
+    if complete and not interpreter.assertions:
+        raise NoAssertion("the code executes no assertion")
+    guest_tests = collector.guest_tests or [{"kind": "eval", "expression": "None"}]
+    trust: Literal["high", "low"] = "low" if interpreter.self_judged else "high"
+    return Conversion(guest_tests, trust, code, tree, program, collector.places)
+
+
+def _shadowed(tree: ast.Module, program_code: str) -> frozenset[str]:
+    """Names of builtins that the program defines at its top level, where the test code uses no
+    other name of the program's."""
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    names = used & set(dir(builtins))
+    if used - names - _bound(tree) - host.MODULES:
+        return frozenset()
+    defined = (re.search(rf"^(?:def|class)[ \t]+{name}\b", program_code, re.M) for name in names)
+    return frozenset(n for n, found in zip(names, defined, strict=True) if found)
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """Every name that the test code itself binds, wherever."""
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add(node.asname or node.name)
+    return bound
