@@ -425,3 +425,21 @@ def _represented(kind):
 
 
 _EXACT = {id(kind): _represented(kind) for kind in (Decimal, date, timedelta)}
+
+
+CONSTANTS = ATOMS | frozenset(
+    map(id, (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, range))
+)
+"""Ids of the exact types whose texts practically never change."""
+
+
+def size(value):
+    """The length of an exact builtin container, else 0."""
+    length = _LENGTHS.get(id(type(value)))
+    return 0 if length is None else length(value)
+
+
+_LENGTHS = {
+    id(kind): kind.__len__
+    for kind in (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
+}

@@ -1,0 +1,134 @@
+"""Drives a recorder with ``sys.monitoring`` (PEP 669); Python ≥ 3.12.
+
+Local events on the program's own code objects, so other code runs at full speed. Two details:
+a loop on one line fires ``LINE`` once, its backward ``JUMP`` stands for the further visits; and
+``INSTRUCTION`` is switched off at every instruction that binds nothing the first time it runs.
+"""
+
+import sys
+from builtins import BaseException, id
+
+_TOOLS = (4, 3, 1, 2, 0)
+_NAME = "coderl-tracer"
+
+
+class MonitoringDriver:
+    def __init__(self, recorder):
+        self._recorder = recorder
+        self._tool = None
+        self._jumps = {}  # id of a frame → the offset a jump on one line led to
+        self._loops = {}  # (id of a code object, offset, destination) → the line of such a jump
+
+    def start(self):
+        monitoring = sys.monitoring
+        self._tool = next(tool for tool in _TOOLS if monitoring.get_tool(tool) is None)
+        monitoring.use_tool_id(self._tool, _NAME)
+        events = monitoring.events
+        for event, callback in self._callbacks(events).items():
+            monitoring.register_callback(self._tool, event, callback)
+        # Exceptions have no local events: the callbacks look at the code object.
+        self._global = events.RAISE | events.PY_UNWIND | events.PY_THROW
+        monitoring.set_events(self._tool, self._global)
+        self._local = events.PY_START | events.PY_RESUME | events.PY_RETURN | events.PY_YIELD
+        self._local |= events.LINE | events.JUMP | events.INSTRUCTION
+        for code in self._recorder.codes.values():
+            monitoring.set_local_events(self._tool, code.code, self._local)
+
+    def intact(self):
+        monitoring = sys.monitoring
+        if monitoring.get_tool(self._tool) != _NAME:
+            return False
+        return monitoring.get_events(self._tool) == self._global and all(
+            monitoring.get_local_events(self._tool, code.code) == self._local
+            for code in self._recorder.codes.values()
+        )
+
+    def remove(self):
+        monitoring = sys.monitoring
+        if self._tool is None or monitoring.get_tool(self._tool) != _NAME:
+            return
+        monitoring.set_events(self._tool, 0)
+        for code in self._recorder.codes.values():
+            monitoring.set_local_events(self._tool, code.code, 0)
+        for event in self._callbacks(monitoring.events):
+            monitoring.register_callback(self._tool, event, None)
+        monitoring.free_tool_id(self._tool)
+
+    def _callbacks(self, events):
+        return {
+            events.PY_START: self._guarded(lambda frame, *_: self._recorder.called(frame, True)),
+            events.PY_RESUME: self._guarded(lambda frame, *_: self._recorder.called(frame, False)),
+            events.PY_THROW: self._guarded(self._thrown),
+            events.PY_RETURN: self._guarded(lambda frame, *_: self._left(frame, "return")),
+            events.PY_YIELD: self._guarded(lambda frame, *_: self._left(frame, "yield")),
+            events.RAISE: self._guarded(lambda frame, *_: self._recorder.raised(frame)),
+            events.PY_UNWIND: self._guarded(self._unwound),
+            events.LINE: self._guarded(self._line),
+            events.JUMP: self._guarded(self._jump),
+            events.INSTRUCTION: self._instruction_callback(),
+        }
+
+    def _guarded(self, report):
+        recorder = self._recorder
+
+        def callback(code, *arguments):
+            try:
+                if recorder.recording and id(code) in recorder.codes:
+                    report(sys._getframe(1), *arguments)
+            except BaseException as error:
+                if recorder.failed(error):
+                    raise
+
+        return callback
+
+    def _instruction_callback(self):
+        recorder, disable = self._recorder, sys.monitoring.DISABLE
+        stores = {key: code.bindings.stores for key, code in recorder.codes.items()}
+
+        def callback(code, offset):
+            try:
+                found = stores[id(code)].get(offset)
+                if found is None:
+                    return disable
+                if recorder.recording:
+                    recorder.stored(sys._getframe(1), found)
+            except BaseException as error:
+                if recorder.failed(error):
+                    raise
+            return None
+
+        return callback
+
+    def _thrown(self, frame, *_):
+        known = self._recorder.frames.get(id(frame))
+        self._recorder.called(frame, known is None or known.code.code is not frame.f_code)
+
+    def _left(self, frame, kind):
+        self._jumps.pop(id(frame), None)
+        self._recorder.returned(frame, kind)
+
+    def _unwound(self, frame, *_):
+        self._jumps.pop(id(frame), None)
+        self._recorder.unwound(frame)
+
+    def _line(self, frame, line):
+        if self._jumps.pop(id(frame), None) != frame.f_lasti:
+            self._recorder.line(frame, line)
+
+    def _jump(self, frame, offset, destination):
+        if destination > offset:
+            return
+        key = id(frame.f_code), offset, destination
+        if key not in self._loops:
+            self._loops[key] = _line_of_loop(frame.f_code, offset, destination)
+        line = self._loops[key]
+        if line is not None:
+            self._jumps[id(frame)] = destination
+            self._recorder.line(frame, line)
+
+
+def _line_of_loop(code, offset, destination):
+    """The line of a jump whose both ends are on it, else None."""
+    lines = list(code.co_lines())
+    ends = [line for at in (offset, destination) for s, e, line in lines if s <= at < e]
+    return ends[0] if len(ends) == 2 and ends[0] == ends[1] else None

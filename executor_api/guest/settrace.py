@@ -1,0 +1,99 @@
+"""Drives a recorder with ``sys.settrace``; Python 3.11."""
+
+import sys
+import threading
+from builtins import BaseException, id
+from dis import opmap
+
+_RETURN = frozenset({opmap["RETURN_VALUE"]})
+_YIELD = opmap["YIELD_VALUE"]
+_RESUME = opmap["RESUME"]
+
+
+class SettraceDriver:
+    def __init__(self, recorder):
+        self._recorder = recorder
+        self._locals = {key: _local_hook(recorder, code) for key, code in recorder.codes.items()}
+        self._hook = self._global_hook()
+
+    def start(self):
+        threading.settrace(self._hook)
+        sys.settrace(self._hook)
+
+    def intact(self):
+        return sys.gettrace() is self._hook
+
+    def remove(self):
+        """In other threads the hook removes itself at its next call."""
+        threading.settrace(None)
+        sys.settrace(None)
+
+    def _global_hook(self):
+        recorder, hooks = self._recorder, self._locals
+
+        def hook(frame, event, argument):
+            try:
+                local = hooks.get(id(frame.f_code))
+                if local is None:
+                    return None
+                if not recorder.recording:
+                    sys.settrace(None)
+                    return None
+                frame.f_trace_opcodes = True
+                recorder.called(frame, not _resumes(frame))
+            except BaseException as error:
+                if recorder.failed(error):
+                    raise
+            return local
+
+        return hook
+
+
+def _resumes(frame):
+    """True where a generator goes on, by ``send`` or ``throw``; false at a frame's start."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if code[at] == _RESUME:
+        return code[at + 1] & 3 != 0
+    return code[at] == _YIELD
+
+
+def _local_hook(recorder, code):
+    stores = code.bindings.stores
+    instructions = code.code.co_code
+    raised_at = {}
+
+    def hook(frame, event, argument):
+        try:
+            if event == "opcode":
+                found = stores.get(frame.f_lasti)
+                if found is not None and recorder.recording:
+                    recorder.stored(frame, found)
+            elif not recorder.recording:
+                sys.settrace(None)
+            elif event == "line":
+                raised_at.pop(id(frame), None)
+                recorder.line(frame, frame.f_lineno)
+            elif event == "exception":
+                raised_at[id(frame)] = frame.f_lasti
+                recorder.raised(frame)
+            elif event == "return":
+                _left(frame, raised_at.pop(id(frame), None))
+        except BaseException as error:
+            if recorder.failed(error):
+                raise
+        return hook
+
+    def _left(frame, raised):
+        """Returned, yielded, or unwound? settrace does not say; the instruction does, unless an
+        exception was thrown in just where the frame had paused."""
+        instruction = instructions[frame.f_lasti]
+        if raised == frame.f_lasti:
+            recorder.unwound(frame)
+        elif instruction in _RETURN:
+            recorder.returned(frame, "return")
+        elif instruction == _YIELD:
+            recorder.returned(frame, "yield")
+        else:
+            recorder.unwound(frame)
+
+    return hook
