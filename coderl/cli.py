@@ -59,5 +59,64 @@ def serve(
     raise typer.Exit(run_service(settings))
 
 
+Url = Annotated[
+    str | None, typer.Option(help="A running executor; its key comes from CODERL_API_KEY.")
+]
+Runtime = Annotated[str | None, typer.Option(help="Of the executor started for this call.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
+
+
+@app.command()
+def run(
+    file: File,
+    tests: Annotated[Path, typer.Option(help="JSON: a list of tests, or a program's fields.")],
+    url: Url = None,
+    runtime: Runtime = None,
+    as_json: Json = False,
+) -> None:
+    """Run a program on tests. Exit status 1 unless every test is accepted."""
+    from coderl.programs import print_verdicts, run_file
+
+    result = run_file(file, tests, url, runtime)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        print_verdicts(result)
+    raise typer.Exit(0 if result.verdict == "accepted" else 1)
+
+
+@app.command()
+def trace(
+    file: File,
+    stdin: Annotated[str, typer.Option(help="Standard input of the program.")] = "",
+    call: Annotated[str | None, typer.Option(help="Call this instead: 'f(1, 2)'.")] = None,
+    detail: Annotated[str, typer.Option(help="final or lines.")] = "lines",
+    url: Url = None,
+    runtime: Runtime = None,
+    as_json: Json = False,
+) -> None:
+    """Run a program once and show the values of its variables. Exit status 1 if it failed."""
+    from coderl.programs import print_trace, trace_file
+
+    result = trace_file(file, stdin, call, detail, url, runtime)
+    if as_json:
+        typer.echo(result.model_dump_json(indent=2))
+    else:
+        print_trace(result, file.read_text())
+    raise typer.Exit(0 if result.status == "completed" else 1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    context: typer.Context,
+    recipe: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+) -> None:
+    """Train as a YAML recipe says; `--section.field value` overrides any of its fields."""
+    from trainer_client.train import main as train_main
+
+    raise typer.Exit(train_main(recipe, context.args))
+
+
 def main() -> None:
     app()

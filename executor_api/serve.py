@@ -7,10 +7,11 @@ import sys
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from executor_api.app import create_app, verified_runtime
+from executor_api.execution import Executor
 from executor_api.sandbox.runtime import RuntimeUnavailable
-from executor_api.scheduler import Scheduler
 from executor_api.settings import Settings
 
 _READY_SECONDS = 120.0
@@ -56,12 +57,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
         app, log_config=None, access_log=False, timeout_graceful_shutdown=_DRAIN_SECONDS
     )
     server = _Server(config)
-    announcement = asyncio.create_task(_announce(server, listener, settings.runtime))
+    announcement = asyncio.create_task(_announce(app, server, listener))
     try:
         await server.serve(sockets=[listener])
     finally:
         announcement.cancel()
-    return 0 if server.started else 1
+    return 1 if server.failed else 0
 
 
 class _Server(uvicorn.Server):
@@ -70,21 +71,27 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.failed = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
 
 
-async def _announce(server: _Server, listener: socket.socket, runtime: str) -> None:
-    """Print the address when the first sandbox has answered."""
-    async with asyncio.timeout(_READY_SECONDS):
-        await server.listening.wait()
-        scheduler: Scheduler = server.config.loaded_app.state.executor.scheduler
-        await scheduler.wait_ready(_READY_SECONDS)
+async def _announce(app: FastAPI, server: _Server, listener: socket.socket) -> None:
+    """Print the address when the first sandbox has answered; stop where none does."""
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await server.listening.wait()
+            executor: Executor = app.state.executor
+            await executor.scheduler.wait_ready(_READY_SECONDS)
+    except TimeoutError:
+        _refuse(f"no sandbox answered within {_READY_SECONDS:.0f} s; the log says why")
+        server.failed = server.should_exit = True
+        return
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(f"coderl executor ready at {address} (runtime {runtime})", flush=True)
+    print(f"coderl executor ready at {address} (runtime {executor.runtime})", flush=True)
 
 
 def _configure_log(level: str) -> None:

@@ -1,0 +1,3 @@
+from coderl.cli import main
+
+main()

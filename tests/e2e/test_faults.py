@@ -1,0 +1,91 @@
+"""A sandbox that is killed costs no verdict."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.service import Service, running_service
+
+pytestmark = pytest.mark.gvisor
+
+PROGRAMS = 80
+KILLS = 4
+
+
+def test_killed_sandboxes_cost_no_verdict() -> None:
+    with running_service("runsc", "--sandboxes", "2") as service:
+        programs = [_program(i) for i in range(PROGRAMS)]
+        answers: list[dict[str, object]] = []
+        batch = threading.Thread(target=lambda: answers.extend(service.execute(*programs)))
+        batch.start()
+        killed = 0
+        while batch.is_alive() and killed < KILLS:
+            time.sleep(0.4)
+            killed += _kill_one_sandbox(service)
+        batch.join(120)
+        again = service.execute(*programs[:4])
+    assert killed == KILLS
+    expected = ["accepted" if i % 2 else "wrong_answer" for i in range(PROGRAMS)]
+    assert [answer["verdict"] for answer in answers] == expected
+    assert max(int(str(answer["attempts"])) for answer in answers) > 1
+    assert [answer["verdict"] for answer in again] == expected[:4]
+
+
+def test_a_program_whose_every_sandbox_dies_has_no_verdict() -> None:
+    with running_service("runsc", "--sandboxes", "1", CODERL_ATTEMPTS="2") as service:
+        stop = threading.Event()
+
+        def killer() -> None:
+            while not stop.is_set():
+                _kill_one_sandbox(service)
+                time.sleep(0.2)
+
+        endless = {
+            "code": "import time\ntime.sleep(3)",
+            "tests": [{"kind": "stdio", "stdin": "", "stdout": ""}],
+        }
+        thread = threading.Thread(target=killer)
+        thread.start()
+        try:
+            (lost,) = service.execute(endless)
+        finally:
+            stop.set()
+            thread.join()
+        (healed,) = service.execute(_program(1))
+    assert (lost["verdict"], lost["passed"]) == ("sandbox_error", None)
+    assert healed["verdict"] == "accepted"
+
+
+def _program(number: int) -> dict[str, object]:
+    code = f"import time\ntime.sleep(0.05)\nprint({number})"
+    expected = str(number if number % 2 else number + 1)
+    return {
+        "id": str(number),
+        "code": code,
+        "tests": [{"kind": "stdio", "stdin": "", "stdout": expected}],
+    }
+
+
+def _kill_one_sandbox(service: Service) -> int:
+    """SIGKILL the kernel process of one of the service's sandboxes; how many that were."""
+    for stat in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = stat.read_bytes()
+            if b"runsc" in command and b"boot" in command and _belongs(stat.parent, service):
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+                return 1
+    return 0
+
+
+def _belongs(process: Path, service: Service) -> bool:
+    while process.name not in ("0", "1"):
+        if process.name == str(service.process.pid):
+            return True
+        parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+        process = process.parent / parent
+    return False

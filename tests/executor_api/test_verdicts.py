@@ -1,0 +1,252 @@
+"""Each verdict, from a real program in a real sandbox."""
+
+from typing import Any
+
+import pytest
+
+from tests.service import Service
+
+pytestmark = pytest.mark.gvisor
+
+FAST = {"cpu_seconds": 1, "wall_seconds": 2, "memory_mb": 128, "output_bytes": 10_000}
+
+
+def stdio(stdin: str, stdout: str) -> dict[str, Any]:
+    return {"kind": "stdio", "stdin": stdin, "stdout": stdout}
+
+
+def call(function: str, *args: Any, expected: Any) -> dict[str, Any]:
+    return {"kind": "call", "function": function, "args": list(args), "expected": expected}
+
+
+def run(service: Service, code: str, *tests: dict[str, Any], **program: Any) -> dict[str, Any]:
+    batch = {"code": code, "tests": list(tests), "limits": FAST} | program
+    (result,) = service.execute(batch)
+    assert result["runtime"] == "runsc"
+    assert result["total"] == len(tests) == len(result["tests"])
+    return result
+
+
+def test_accepted_stdio(service: Service) -> None:
+    result = run(service, "print(int(input()) * 2)", stdio("3\n", "6\n"), stdio("5", "10"))
+    assert (result["verdict"], result["passed"], result["trust"]) == ("accepted", 2, "high")
+    assert result["tests"][0]["stdout"] == "6\n"
+
+
+def test_accepted_call(service: Service) -> None:
+    code = "class Solution:\n    def add(self, a, b):\n        return a + b\n"
+    result = run(service, code, call("Solution.add", 1, 2, expected=3))
+    assert result["verdict"] == "accepted"
+    assert result["tests"][0]["value"] == "3"
+
+
+def test_call_with_literals(service: Service) -> None:
+    test = {
+        "kind": "call",
+        "function": "f",
+        "args_literal": "({(1, 2): {3}}, b'x')",
+        "expected_literal": "({(1, 2): {3}}, b'x', float('nan'))".replace("float('nan')", "nan"),
+    }
+    result = run(service, "def f(a, b):\n    return a, b, float('nan')", test)
+    assert result["verdict"] == "accepted", result
+
+
+def test_wrong_answer(service: Service) -> None:
+    result = run(service, "def add(a, b):\n    return a - b", call("add", 1, 2, expected=3))
+    assert (result["verdict"], result["passed"]) == ("wrong_answer", 0)
+    assert result["tests"][0]["value"] == "-1"
+
+
+def test_compile_error(service: Service) -> None:
+    result = run(service, "x = 1\ndef f(:\n", call("f", expected=1), stdio("", ""))
+    assert [test["verdict"] for test in result["tests"]] == ["compile_error"] * 2
+    assert result["tests"][0]["exception"]["line"] == 2
+
+
+def test_runtime_error(service: Service) -> None:
+    result = run(service, "def f(x):\n    return 1 / x\n", call("f", 0, expected=1))
+    assert result["verdict"] == "runtime_error"
+    exception = result["tests"][0]["exception"]
+    assert (exception["type"], exception["line"]) == ("ZeroDivisionError", 2)
+
+
+def test_runtime_error_of_exit_status(service: Service) -> None:
+    result = run(service, "print(1)\nimport sys\nsys.exit(3)", stdio("", "1"))
+    assert result["verdict"] == "runtime_error"
+
+
+def test_exit_status_zero_is_a_normal_end_of_stdio(service: Service) -> None:
+    code = "import os, sys\nprint(input(), flush=True)\nos._exit(0)"
+    result = run(service, code, *(stdio(text, text) for text in "abc"))
+    assert (result["verdict"], result["passed"]) == ("accepted", 3)
+
+
+def test_signal_is_a_runtime_error(service: Service) -> None:
+    code = "import ctypes\ndef f():\n    ctypes.string_at(0)"
+    result = run(service, code, call("f", expected=None))
+    assert result["verdict"] == "runtime_error"
+    assert result["tests"][0]["exception"]["type"] == "SIGSEGV"
+
+
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)", "raise SystemExit"]
+)
+def test_exited_early(service: Service, ending: str) -> None:
+    code = f"import os, sys\ndef f():\n    {ending}"
+    result = run(service, code, call("f", expected=None))
+    assert result["verdict"] == "exited_early"
+
+
+@pytest.mark.parametrize(
+    ("code", "clock"), [("while True: pass", "cpu"), ("import time; time.sleep(60)", "wall")]
+)
+def test_time_limit(service: Service, code: str, clock: str) -> None:
+    result = run(service, f"print(1, flush=True)\n{code}", stdio("", "1"))
+    assert (result["verdict"], result["tests"][0]["limit"]) == ("time_limit", clock)
+    assert result["tests"][0]["stdout"] == "1\n"
+
+
+def test_memory_limit(service: Service) -> None:
+    result = run(service, "x = bytearray(10**9)", stdio("", ""))
+    assert result["verdict"] == "memory_limit"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_limit(service: Service, stream: str) -> None:
+    code = f"import sys\nwhile True: sys.{stream}.write('a' * 1000)"
+    result = run(service, code, stdio("", "a"))
+    assert result["verdict"] == "output_limit"
+    assert result["tests"][0]["stdout_truncated"] or stream == "stderr"
+    assert len(result["tests"][0][stream]) <= FAST["output_bytes"]
+
+
+def test_truncated_output_is_never_right(service: Service) -> None:
+    limit = int(FAST["output_bytes"])
+    result = run(service, f"print('a' * {limit + 100}, end='')", stdio("", "a" * limit))
+    assert result["verdict"] == "output_limit"
+
+
+@pytest.mark.parametrize("value", ["object()", "lambda: 1", "(i for i in 'ab')", "[[]] and type"])
+def test_invalid_value(service: Service, value: str) -> None:
+    result = run(service, f"def f():\n    return {value}", call("f", expected=1))
+    assert result["verdict"] == "invalid_value"
+
+
+def test_recursive_value_is_invalid(service: Service) -> None:
+    code = "def f():\n    x = []\n    x.append(x)\n    return x"
+    assert run(service, code, call("f", expected=[]))["verdict"] == "invalid_value"
+
+
+def test_always_equal_object_is_invalid(service: Service) -> None:
+    code = "class A:\n    def __eq__(self, o):\n        return True\ndef f():\n    return A()"
+    assert run(service, code, call("f", expected=1))["verdict"] == "invalid_value"
+
+
+def test_int_subclass_is_invalid(service: Service) -> None:
+    code = "class A(int):\n    def __eq__(self, o):\n        return True\ndef f():\n    return A()"
+    assert run(service, code, call("f", expected=1))["verdict"] == "invalid_value"
+
+
+def test_stop_on_failure_skips_the_rest(service: Service) -> None:
+    code = "print(int(input()))"
+    tests = [stdio("1", "1"), stdio("x", "1"), stdio("3", "3")]
+    result = run(service, code, *tests, stop_on_failure=True)
+    assert [test["verdict"] for test in result["tests"]] == ["accepted", "runtime_error", "skipped"]
+
+
+def test_assertions_become_calls(service: Service) -> None:
+    test = {"kind": "assert", "code": "assert add(1, 2) == 3\nassert add(0, 0) == 0"}
+    result = run(service, "def add(a, b):\n    return a + b", test)
+    assert (result["verdict"], result["trust"]) == ("accepted", "high")
+
+
+def test_assertion_fails(service: Service) -> None:
+    test = {"kind": "assert", "code": "assert add(1, 2) == 3"}
+    result = run(service, "def add(a, b):\n    return a - b", test)
+    assert (result["verdict"], result["trust"]) == ("wrong_answer", "high")
+
+
+NOT_CALLS = "with_state = Counter()\nwith_state.add(2)\nassert with_state.total == {}"
+COUNTER = """
+class Counter:
+    def __init__(self):
+        self.total = 0
+    def add(self, n):
+        self.total += n
+"""
+
+
+@pytest.mark.parametrize(("total", "verdict"), [(2, "accepted"), (3, "wrong_answer")])
+def test_other_assertions_run_apart_with_low_trust(
+    service: Service, total: int, verdict: str
+) -> None:
+    result = run(service, COUNTER, {"kind": "assert", "code": NOT_CALLS.format(total)})
+    assert (result["verdict"], result["trust"]) == (verdict, "low")
+
+
+def test_program_cannot_reach_a_low_trust_expectation(service: Service) -> None:
+    code = COUNTER + (
+        "\nimport gc, sys, os\n"
+        "found = [o for o in gc.get_objects() if 'assert' + ' with_state' in repr(o)]\n"
+        "def add(*a): pass\nCounter.add = lambda self, n: os._exit(0)\n"
+    )
+    result = run(service, code, {"kind": "assert", "code": NOT_CALLS.format(2)})
+    assert (result["verdict"], result["trust"]) == ("exited_early", "low")
+
+
+def test_globals_are_fresh_for_each_stdio_test(service: Service) -> None:
+    code = "n = globals().get('n', 0) + 1\nprint(n)\nopen('left', 'a').write('x')"
+    assert run(service, code, stdio("", "1"), stdio("", "1"))["verdict"] == "accepted"
+
+
+@pytest.mark.parametrize("isolation", ["program", "test", "sandbox"])
+def test_isolation(service: Service, isolation: str) -> None:
+    code = "import os\nprint(os.path.exists('/tmp/left'))\nopen('/tmp/left', 'w').write('x')\n"
+    for _ in range(2):
+        result = run(service, code, stdio("", "False"), isolation=isolation)
+        assert result["verdict"] == "accepted"
+
+
+def test_each_isolated_test_has_its_own_process(service: Service) -> None:
+    code = "import os, json\nprint(hasattr(json, 'mark'))\njson.mark = 1"
+    tests = [stdio("", "False"), stdio("", "False")]
+    assert run(service, code, *tests, isolation="test")["verdict"] == "accepted"
+
+
+def test_daemon_does_not_outlive_its_program(service: Service) -> None:
+    daemon = (
+        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+        "        time.sleep(300)\n    os._exit(0)\nprint('started')"
+    )
+    census = (
+        "import os\n"
+        "def command(pid):\n    return open(f'/proc/{pid}/stat').read().split()[3]\n"
+        "pids = [int(p) for p in os.listdir('/proc') if p.isdigit()]\n"
+        "print(sorted(set(pids) - {os.getpid(), os.getppid()}))"
+    )
+    for _ in range(4):
+        assert run(service, daemon, stdio("", "started"))["verdict"] == "accepted"
+    for _ in range(4):
+        assert run(service, census, stdio("", "[]"))["verdict"] == "accepted"
+
+
+def test_exit_handlers_and_threads_belong_to_the_run(service: Service) -> None:
+    code = (
+        "import atexit, threading, time\natexit.register(lambda: print('exit'))\n"
+        "threading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()\n"
+        "print('main')"
+    )
+    tests = [stdio("", "main thread exit")] * 2
+    assert run(service, code, *tests)["verdict"] == "accepted"
+
+
+def test_program_wall_clock_is_bounded_over_all_tests() -> None:
+    from tests.service import running_service
+
+    with running_service("runsc", "--sandboxes", "1", CODERL_PROGRAM_SECONDS="2") as short:
+        code = "import time\ntime.sleep(0.9)\nprint(1)"
+        (result,) = short.execute({"code": code, "tests": [stdio("", "1")] * 20})
+    verdicts = [test["verdict"] for test in result["tests"]]
+    assert verdicts[0] == "accepted"
+    assert verdicts[-1] == "skipped"
+    assert result["verdict"] == "time_limit"
