@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, Field, model_validator
 
+from trainer_client.alignment.scoring import strict_equal
 from trainer_client.statistics import Interval
 
 __all__ = ["Curve", "Failure", "Report", "Row", "write_report"]
@@ -70,7 +71,11 @@ class Failure(BaseModel):
 
     @property
     def right(self) -> int:
-        return sum(self.answer.get(name) == value for name, value in self.truth.items())
+        return sum(self.is_right(name) for name in self.truth)
+
+    def is_right(self, name: str) -> bool:
+        given = self.answer.get(name)
+        return given is not None and strict_equal(given, self.truth[name])
 
 
 class Report(BaseModel):

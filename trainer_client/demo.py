@@ -1,0 +1,268 @@
+"""``make demo``: train the micro model and show what that changed, in a few minutes on two cores.
+
+It starts an executor in gVisor, evaluates the shipped checkpoint on held-out problems, trains it
+with the recipe, and evaluates again on the same problems and questions. What it claims is what
+the paired intervals of these numbers support.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from trainer_client.alignment.questions import Rollout, make_samples
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.client import ExecutorClient
+from trainer_client.config import ConfigError, Recipe, load_recipe
+from trainer_client.data.problem import Problem
+from trainer_client.evaluate import Answers, Programs, Sampling, ask, write_programs
+from trainer_client.local_executor import ExecutorNotReady, running_executor
+from trainer_client.micro.alignment import MicroFormat
+from trainer_client.micro.family import Split
+from trainer_client.micro.model import CHECKPOINT, load_model
+from trainer_client.micro.problems import generate
+from trainer_client.report import Curve, Failure, Report, Row, estimate, write_report
+from trainer_client.statistics import bootstrap, paired_difference
+
+__all__ = ["main"]
+
+RECIPE = Path("recipes/micro.yaml")
+HELD_OUT_SEED = 1_000_003
+SAMPLED = Sampling(samples=2, temperature=1.0, max_new_tokens=48, seed=1)
+GREEDY = Sampling(samples=1, temperature=0.0, max_new_tokens=48)
+DRAWN = 200
+"""Failed programs of the trained model that are asked about for the report."""
+SHOWN = 6
+
+Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One checkpoint on the held-out problems."""
+
+    sampled: Programs
+    greedy: Programs
+
+
+def main(
+    recipe: Annotated[Path, typer.Option(help="A recipe of the micro model.")] = RECIPE,
+    problems: Annotated[int, typer.Option(min=1, help="Held-out problems.")] = 1000,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Recipe fields: -- --grpo.max_steps 20")
+    ] = None,
+) -> None:
+    """Train the micro model and print the held-out table before → after."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    console = Console()
+    try:
+        demo(load_recipe(recipe, overrides or []), problems, console)
+    except (ConfigError, ExecutorNotReady) as error:
+        console.print(f"[bold red]The demo cannot run:[/] {error}", highlight=False)
+        console.print(
+            "Untrusted programs run only inside gVisor: scripts/install-runsc.sh sets it up."
+        )
+        raise typer.Exit(1) from None
+
+
+def demo(recipe: Recipe, count: int, console: Console) -> Report:
+    """Evaluate, train, evaluate, report."""
+    from trainer_client.train import run
+
+    began = time.monotonic()
+    held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)
+    with running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls:
+        executor = recipe.executor.model_copy(update={"url": urls})
+        before = load_model(_start(recipe))
+        with console.status(f"Evaluating the start on {count} held-out problems"):
+            first = asyncio.run(_measure(before, held_out, urls))
+            questions = asyncio.run(_questions(first.sampled, recipe, urls))
+        run(recipe.model_copy(update={"executor": executor}))
+        after = load_model(recipe.output_dir)
+        with console.status("Evaluating the trained model on the same problems"):
+            second = asyncio.run(_measure(after, held_out, urls))
+            rows = _rows(first, second, *(_ask(policy, questions) for policy in (before, after)))
+            failures = asyncio.run(_failures(after, second.sampled, held_out, recipe, urls))
+    facts = _facts(recipe, before, len(held_out), time.monotonic() - began)
+    report = Report(
+        title="CodeRL+ on the micro family",
+        facts=facts,
+        rows=rows,
+        curves=_curves(recipe.output_dir / "metrics.jsonl"),
+        failures=failures,
+    )
+    _show(report, write_report(report, recipe.output_dir), console)
+    return report
+
+
+# --- measuring ----------------------------------------------------------------------------
+
+
+async def _measure(policy: Policy, problems: Sequence[Problem], urls: list[str]) -> Measured:
+    async with ExecutorClient(urls) as client:
+        sampled = await write_programs(*policy, problems, client, SAMPLED)
+        greedy = await write_programs(*policy, problems, client, GREEDY)
+    return Measured(sampled, greedy)
+
+
+async def _questions(programs: Programs, recipe: Recipe, urls: list[str]) -> list[AlignmentSample]:
+    """About failed programs, one a problem, so that the cases are independent."""
+    failed = (next((r for r in rollouts if r.failed), None) for rollouts in programs.rollouts)
+    return await _samples([rollout for rollout in failed if rollout], recipe, urls)
+
+
+async def _samples(
+    rollouts: Sequence[Rollout], recipe: Recipe, urls: list[str]
+) -> list[AlignmentSample]:
+    async with ExecutorClient(urls) as client:
+        samples, _ = await make_samples(rollouts, client, recipe.alignment.questions, step=0)
+    return samples
+
+
+def _ask(policy: Policy, questions: Sequence[AlignmentSample]) -> Answers:
+    return ask(*policy, questions, MicroFormat(), GREEDY)
+
+
+def _rows(first: Measured, second: Measured, before: Answers, after: Answers) -> list[Row]:
+    sampled = (first.sampled.pass_rates, second.sampled.pass_rates)
+    greedy = (first.greedy.pass_rates, second.greedy.pass_rates)
+    return [
+        _row("pass@1, sampled at temperature 1", *sampled, "held-out problems"),
+        _row("pass@1, greedy", *greedy, "held-out problems"),
+        _row("all variables predicted right", before.exact, after.exact, "failed programs"),
+    ]
+
+
+def _row(metric: str, before: list[float], after: list[float], unit: str) -> Row:
+    return Row(
+        metric=metric,
+        before=bootstrap(before),
+        after=bootstrap(after),
+        difference=paired_difference(before, after),
+        cases=len(before),
+        unit=unit,
+    )
+
+
+async def _failures(
+    policy: Policy,
+    programs: Programs,
+    problems: Sequence[Problem],
+    recipe: Recipe,
+    urls: list[str],
+) -> list[Failure]:
+    """A few of the trained model's failed programs, drawn blindly, and its answers on them."""
+    failed = [r for rollouts in programs.rollouts for r in rollouts if r.failed]
+    drawn = random.Random(0).sample(failed, min(DRAWN, len(failed)))
+    samples = (await _samples(drawn, recipe, urls))[:SHOWN]
+    answers = _ask(policy, samples) if samples else Answers([], [])
+    statements = {problem.id: problem.prompt or "" for problem in problems}
+    verdicts = {(r.problem_id, r.code): r.result.verdict for r in drawn}
+    return [
+        _failure(s, given, statements[s.problem_id], str(verdicts[s.problem_id, s.program]))
+        for s, given in zip(samples, answers.given, strict=True)
+    ]
+
+
+def _failure(
+    sample: AlignmentSample, given: dict[str, str] | None, statement: str, verdict: str
+) -> Failure:
+    return Failure(
+        statement=statement.rstrip(),
+        program=sample.program.rstrip(),
+        verdict=verdict,
+        call=sample.input_text,
+        answer={name.removeprefix("f."): (given or {}).get(name) for name in sample.answers},
+        truth={name.removeprefix("f."): value for name, value in sample.answers.items()},
+    )
+
+
+# --- reporting ----------------------------------------------------------------------------
+
+_CURVES = (
+    ("code/pass_rate", "pass rate", "programs: pass rate in training"),
+    ("alignment/reward", "variables right", "questions: share right in training"),
+    ("alignment/exact", "all variables right", "questions: share right in training"),
+)
+
+
+def _curves(metrics: Path) -> list[Curve]:
+    logs = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    curves = []
+    for name, label, panel in _CURVES:
+        points = [(log["step"], log[name]) for log in logs if name in log]
+        if points:
+            steps, values = zip(*points, strict=True)
+            curves.append(Curve(label=label, panel=panel, steps=list(steps), values=list(values)))
+    return curves
+
+
+def _facts(recipe: Recipe, policy: Policy, problems: int, seconds: float) -> dict[str, str]:
+    return {
+        "parameters": f"{policy[0].num_parameters():,}",
+        "steps": str(recipe.grpo["max_steps"]),
+        "held-out problems": str(problems),
+        "seed": str(recipe.seed),
+        "minutes": f"{seconds / 60:.1f}",
+        "executor": recipe.executor.runtime,
+    }
+
+
+def _show(report: Report, page: Path, console: Console) -> None:
+    console.print(_table(report.rows))
+    for row in report.rows:
+        console.print(f"  {_claim(row)}", highlight=False)
+    for failure in report.failures[:2]:
+        console.print(_panel(failure))
+    console.print(f"{report.facts['minutes']} minutes. Report: {page}", highlight=False)
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Held-out, mean [95 % interval]", title_justify="left")
+    for column in ("metric", "cases", "before", "after", "difference (paired)"):
+        table.add_column(column)
+    for row in rows:
+        numbers = (estimate(row.before), estimate(row.after), estimate(row.difference, signed=True))
+        cells = (Text(cell) for cell in (row.metric, f"{row.cases} {row.unit}", *numbers))
+        table.add_row(*cells)
+    return table
+
+
+def _claim(row: Row) -> str:
+    if row.conclusion == "no change shown":
+        return f"{row.metric}: no change is shown; the interval of the difference holds zero."
+    return f"{row.metric}: {row.conclusion}; the interval of the difference excludes zero."
+
+
+def _panel(failure: Failure) -> Panel:
+    table = Table("variable", "model's answer", "truth", "", box=None)
+    for name, truth in failure.truth.items():
+        mark = "[green]right[/]" if failure.is_right(name) else "[red]wrong[/]"
+        table.add_row(Text(name), Text(failure.answer.get(name) or "–"), Text(truth), mark)
+    code = Syntax(f"{failure.statement}\n{failure.program}", "python", background_color="default")
+    asked = Text(f"\nWhat do its variables hold after {failure.call}?")
+    title = f"A failed program ({failure.verdict}) and the question asked about it"
+    return Panel(Group(code, asked, table), title=title, title_align="left")
+
+
+def _start(recipe: Recipe) -> Path:
+    if recipe.model.type != "micro":
+        raise ConfigError(f"model.type is {recipe.model.type!r}: the demo needs 'micro'")
+    return recipe.model.path or CHECKPOINT
+
+
+if __name__ == "__main__":
+    typer.run(main)
