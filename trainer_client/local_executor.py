@@ -54,8 +54,7 @@ def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
 
 
 def _command(config: ExecutorConfig, port: int) -> list[str]:
-    start = "from coderl.cli import main; main()"
-    command = [sys.executable, "-c", start, "serve", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "coderl", "serve", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--runtime", config.runtime]
     if config.sandboxes is not None:
         command += ["--sandboxes", str(config.sandboxes)]

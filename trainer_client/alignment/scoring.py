@@ -79,8 +79,9 @@ def _loose(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         left, right = ({str(k): v for k, v in x.items()} for x in (a, b))
         return left.keys() == right.keys() and all(_loose(v, right[k]) for k, v in left.items())
-    if isinstance(a, set) and isinstance(b, list | tuple | set):
-        return _loose(sorted(map(str, a)), sorted(map(str, b)))
+    if isinstance(a, set) or isinstance(b, set):
+        collections = isinstance(a, list | set) and isinstance(b, list | set)
+        return collections and sorted(map(str, a)) == sorted(map(str, b))
     x, y = _scalar(a), _scalar(b)
     if isinstance(x, float) and isinstance(y, float):
         return isclose(x, y, rel_tol=1e-9, abs_tol=1e-9)

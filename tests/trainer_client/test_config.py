@@ -1,0 +1,97 @@
+"""Recipes: overrides, typing, and errors that name field, value and remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from trainer_client.config import (
+    PAPER_OPTIONS,
+    ConfigError,
+    JsonlData,
+    QuestionOptions,
+    load_recipe,
+)
+
+RECIPE = """
+model: {type: hf, path: some/model}
+data: {type: jsonl, paths: [p.jsonl, /abs/q.jsonl]}
+grpo: {max_steps: 3, learning_rate: 1e-6}
+output_dir: out
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "r.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def test_numbers_are_numbers_and_paths_are_relative_to_the_recipe(recipe: Path) -> None:
+    loaded = load_recipe(recipe)
+    assert loaded.grpo == {"max_steps": 3, "learning_rate": 1e-6}
+    assert isinstance(loaded.data, JsonlData)
+    assert loaded.data.paths == [recipe.parent / "p.jsonl", Path("/abs/q.jsonl")]
+
+
+def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
+    loaded = load_recipe(
+        recipe,
+        "--alignment.mode replace --grpo.learning_rate=2e-5 --resume "
+        "--alignment.questions.max_variables 2 --lora.r 8 --seed 7 "
+        "--executor.url http://a:1,http://b:2 --optimizer muon".split(),
+    )
+    assert loaded.alignment.mode == "replace"
+    assert loaded.alignment.questions.max_variables == 2
+    assert loaded.grpo["learning_rate"] == 2e-5
+    assert loaded.grpo["max_steps"] == 3
+    assert (loaded.resume, loaded.seed, loaded.lora) == (True, 7, {"r": 8})
+    assert loaded.executor.url == ["http://a:1", "http://b:2"]
+    assert loaded.optimizer.type == "muon"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["--alignment.mode", "prepend"], "alignment.mode is 'prepend'.*append"),
+        (["--alignmnt.mode", "append"], "alignmnt: there is no such field"),
+        (["--grpo.learning_rat", "1"], "grpo.learning_rat is 1.*did you mean 'learning_rate'"),
+        (["--grpo.max_steps", "many"], "grpo.max_steps is 'many'.*integer"),
+        (["--grpo.seed", "1"], "set the recipe's seed"),
+        (["--lora.rank", "1"], "lora.rank is 1"),
+        (["--model.type", "onnx"], "model is .*'hf', 'gguf', 'micro'"),
+        (["--seed.x", "1", "--seed", "1"], None),
+        (["--grpo.max_steps.x", "1"], "'max_steps' is 3, not a section"),
+        (["max_steps", "1"], "override 'max_steps': write --section.field value"),
+        (["--seed", "[1"], r"--seed: '\[1' is not YAML"),
+        (["--alignment.ratio", "1"], "alignment.ratio is 1"),
+        (["--output_dir", "null"], "output_dir is None"),
+    ],
+)
+def test_errors_name_field_value_and_remedy(
+    recipe: Path, overrides: list[str], message: str | None
+) -> None:
+    if message is None:
+        assert load_recipe(recipe, overrides).seed == 1
+        return
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(recipe, overrides)
+
+
+def test_a_missing_section_and_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("model: {type: hf, path: x}")
+    with pytest.raises(ConfigError, match="data: this field is required"):
+        load_recipe(tmp_path / "r.yaml")
+    with pytest.raises(ConfigError, match="no such recipe"):
+        load_recipe(tmp_path / "absent.yaml")
+    (tmp_path / "r.yaml").write_text("- a list")
+    with pytest.raises(ConfigError, match="a mapping of sections"):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_the_paper_setting_is_a_preset_that_questions_override(recipe: Path) -> None:
+    paper = load_recipe(recipe, ["--alignment.setting", "paper"]).alignment.questions
+    assert paper == QuestionOptions(**PAPER_OPTIONS)
+    overrides = ["--alignment.setting", "paper", "--alignment.questions.input", "failing"]
+    mixed = load_recipe(recipe, overrides).alignment.questions
+    assert mixed == QuestionOptions(**{**PAPER_OPTIONS, "input": "failing"})
