@@ -17,7 +17,7 @@ import docker.errors
 import requests
 import structlog
 
-from executor_api.sandbox.docker_spec import DEFAULT_IMAGE, NAME_PREFIX, create_body
+from executor_api.sandbox.docker_spec import DEFAULT_IMAGE, LEFT_OVER, NAME_PREFIX, create_body
 from executor_api.sandbox.docker_stream import Streams, attach, knock, read_piece
 from executor_api.sandbox.link import Link
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, Sandbox, SandboxDied
@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 _CALL_SECONDS = 60
 _TAIL_BYTES = 4096
 _LEFT_OVER_SECONDS = 300
-_DEAD = ("created", "exited", "dead")
 _ERRORS = (docker.errors.DockerException, requests.RequestException)
 
 _PROBE = """
@@ -133,9 +132,8 @@ class DockerRuntime:
     async def _sweep(self) -> None:
         """Remove what dead services left. Their sandboxes have ended: nobody holds their input."""
         api = self._api()
-        filters = {"name": [f"^/{NAME_PREFIX}"], "status": list(_DEAD)}
         try:
-            found = await asyncio.to_thread(api.containers, all=True, filters=filters)
+            found = await asyncio.to_thread(api.containers, all=True, filters=LEFT_OVER)
         except _ERRORS as error:
             log.warning("cannot look for left-over sandboxes", reason=str(error))
             return

@@ -1,15 +1,15 @@
 """The one container that the Docker runtime may create, as the body of its create request.
 
 The gate in front of the Docker socket lets exactly these bytes pass and nothing else
-(``services/gate``): it pins their SHA-256, which ``python -m executor_api.sandbox.docker_spec``
-prints. So nothing in it may depend on the moment, the sandbox or the service.
+(``services/gate``): it pins their number and SHA-256, which ``python -m
+executor_api.sandbox.docker_spec [IMAGE]`` prints. So nothing in it may depend on the moment, the
+sandbox or the service.
 """
 
 import hashlib
 import json
+import sys
 from typing import Any
-
-import typer
 
 from executor_api.sandbox.bundle import (
     CAPABILITIES,
@@ -24,6 +24,10 @@ from executor_api.sandbox.bundle import (
 DEFAULT_IMAGE = "coderl-sandbox"
 NAME_PREFIX = "coderl-sandbox-"
 """Of every container's name; the gate lets no other be addressed."""
+
+
+LEFT_OVER = {"name": [f"^/{NAME_PREFIX}"], "status": ["created", "exited", "dead"]}
+"""Filters of the one listing the gate allows: sandboxes that have ended."""
 
 
 def create_body(image: str = DEFAULT_IMAGE, sizes: Sizes | None = None) -> dict[str, Any]:
@@ -75,15 +79,16 @@ def _tmpfs(mebibytes: int, mode: str) -> str:
     return f"rw,exec,nosuid,nodev,size={mebibytes}m,mode={mode}"
 
 
+def create_bytes(image: str = DEFAULT_IMAGE) -> bytes:
+    """The body as the Docker SDK sends it."""
+    return json.dumps(create_body(image)).encode()
+
+
 def create_digest(image: str = DEFAULT_IMAGE) -> str:
-    """SHA-256, in hexadecimal, of the bytes that the Docker SDK sends for ``create_body``."""
-    return hashlib.sha256(json.dumps(create_body(image)).encode()).hexdigest()
-
-
-def main(image: str = DEFAULT_IMAGE) -> None:
-    """Print the digest that the gate pins, for the sandbox image of this name."""
-    typer.echo(create_digest(image))
+    """SHA-256 of the body, in hexadecimal."""
+    return hashlib.sha256(create_bytes(image)).hexdigest()
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    image = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_IMAGE
+    print(len(create_bytes(image)), create_digest(image))
