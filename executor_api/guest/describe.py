@@ -2,9 +2,9 @@
 
 Exact builtin data reads as a Python literal (``[1, 'a']``), anything else as
 ``<ClassName field=…>``: first what it holds where it is a kind of builtin container or number
-(``<Stack [1, 2] limit=5>``), then its instance fields, then its slots. Functions, modules,
-classes and the like are ``<function f>``, ``<module math>``, ``<class C>``. A set is sorted by
-the text of its items. No address ever appears, so equal runs give equal texts.
+(``<Stack [1, 2] limit=5>``), then its slots, then its instance fields. Functions, modules,
+classes and the like are ``<function f>``, ``<module math>``, ``<class C>``. A set is sorted: ints
+by value, other items by text. No address ever appears, so equal runs give equal texts.
 
 What is left out is marked with ``…``: characters beyond ``max_chars``, items beyond
 ``max_items``, containers nested deeper than ``max_depth``, cycles. Such a text is a ``Cut``.
@@ -147,6 +147,9 @@ class _Writer:
         self.write(value, depth)
 
     def sorted_texts(self, taken, depth):
+        """The texts of a set's items: ints in their order, all else in that of the text."""
+        if all(type(item) is int for item in taken):
+            return [_int(item, self.left) for item in sorted(taken)]
         texts = []
         for item in taken:
             writer = _Writer(self.left, self.max_items, self.path)
@@ -280,6 +283,11 @@ def _int(value, limit):
     return sign + hex(int.__rshift__(int.__abs__(value), excess))
 
 
+def _float(value, limit):
+    text = float.__repr__(value)
+    return text if text[-1:].isdigit() else f"float('{text}')"
+
+
 def _text_of(kind):
     def text(value, limit):
         limit = max(limit, 0)
@@ -295,7 +303,7 @@ def _repr_of(kind):
 
 _SCALARS = {id(kind): _repr_of(kind) for kind in _ATOMS}
 _SCALARS |= {id(kind): _text_of(kind) for kind in (str, bytes, bytearray)}
-_SCALARS[id(int)] = _int
+_SCALARS |= {id(int): _int, id(float): _float}
 
 
 # --- what is shown by a name alone ------------------------------------------------------

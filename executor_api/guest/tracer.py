@@ -57,7 +57,7 @@ from builtins import dict, id, len, next, sorted, str, type
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
 
-from executor_api.guest.bindings import (
+from bindings import (
     FREE,
     GLOBAL,
     NAME,
@@ -66,7 +66,7 @@ from executor_api.guest.bindings import (
     hidden,
     program_codes,
 )
-from executor_api.guest.describe import ATOMS, CONSTANTS, Cut, Describer, class_name, size
+from describe import ATOMS, CONSTANTS, Cut, Describer, class_name, size
 
 _FLUSH_RECORDS = 64
 _FLUSH_BYTES = 65_536
@@ -547,8 +547,13 @@ class _Output:
         data = "\n".join(self._records) + "\n"
         self._records = []
         self._buffered = 0
-        if self._write is not None:
+        if self._write is None:
+            return
+        try:
             self._write(data.encode("ascii"))
+        except OSError:  # the program closed the descriptor
+            self._write = None
+            self.fail("hook_lost")
 
 
 # --- drivers ----------------------------------------------------------------------------
@@ -556,9 +561,9 @@ class _Output:
 
 def _driver(recorder):
     if sys.version_info >= (3, 12):
-        from executor_api.guest.monitoring import MonitoringDriver
+        from monitoring import MonitoringDriver
 
         return MonitoringDriver(recorder)
-    from executor_api.guest.settrace import SettraceDriver
+    from settrace import SettraceDriver
 
     return SettraceDriver(recorder)
