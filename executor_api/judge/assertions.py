@@ -16,14 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from executor_api.judge import host
-from executor_api.judge.interpreter import (
-    DEFERRED,
-    AssertionFailed,
-    Interpreter,
-    Key,
-    Program,
-)
+from executor_api.judge.interpreter import AssertionFailed, Interpreter
 from executor_api.judge.literals import parse_python
+from executor_api.judge.references import DEFERRED, Key, Program
 from executor_api.judge.verdicts import Failure, call_failure
 from executor_api.observation import End, Observation, Outcome
 from executor_api.wire import Verdict

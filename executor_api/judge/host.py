@@ -10,12 +10,13 @@ import operator
 import random
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
     "BUILTINS",
+    "HostFunction",
     "MATERIALIZERS",
     "MODULES",
     "Module",
@@ -28,6 +29,8 @@ __all__ = [
     "is_pure_method",
     "method",
     "module",
+    "plain_set",
+    "refuse_collisions",
     "size",
     "unary",
 ]
@@ -53,6 +56,16 @@ class Module:
 
     name: str
     members: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HostFunction:
+    """A function of the test code's own that the host runs."""
+
+    call: Callable[..., Any] = field(repr=False)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.call(*arguments)
 
 
 # --- size -------------------------------------------------------------------------------
@@ -89,12 +102,10 @@ def _bounded_length(length: int) -> None:
         raise TooLarge("a result too large to check")
 
 
-def _no_collisions(items: Iterable[Any]) -> list[Any]:
-    """Return the items; refuse many of one hash, which would make a set quadratic."""
-    found = list(items)
-    if len(found) > 1000 and len({hash(x) for x in found}) * 4 < len(set(map(repr, found))):
+def refuse_collisions(items: Sequence[Any]) -> None:
+    """Refuse many different items of one hash: they make a set or dict quadratic."""
+    if len(items) > 1000 and len({hash(x) for x in items}) * 4 < len(set(map(repr, items))):
         raise TooLarge("items chosen to have the same hash")
-    return found
 
 
 # --- operators --------------------------------------------------------------------------
@@ -214,12 +225,21 @@ def _type(value: Any) -> type:
     return type(value)
 
 
-def _plain_set(items: Iterable[Any] = ()) -> set[Any]:
-    return set(_no_collisions(items))
+def plain_set(items: Iterable[Any] = ()) -> set[Any]:
+    found = list(items)
+    refuse_collisions(found)
+    return set(found)
 
 
 def _plain_frozenset(items: Iterable[Any] = ()) -> frozenset[Any]:
-    return frozenset(_no_collisions(items))
+    return frozenset(plain_set(items))
+
+
+def _counter(items: Iterable[Any] = ()) -> Counter[Any]:
+    if not isinstance(items, dict):
+        items = list(items)
+        refuse_collisions(items)
+    return Counter(items)
 
 
 def _print(*values: Any, **options: Any) -> None:
@@ -265,9 +285,10 @@ _CONSTRUCT: dict[type, Callable[..., Any]] = {
     dict: dict,
     float: float,
     frozenset: _plain_frozenset,
+    Counter: _counter,
     int: int,
     list: list,
-    set: _plain_set,
+    set: plain_set,
     str: str,
     tuple: tuple,
 }
@@ -299,13 +320,15 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "type": _type,
     "zip": lambda *items, strict=False: list(zip(*items, strict=strict)),
 }
-BUILTINS: dict[str, Any] = {**_TYPES, **_FUNCTIONS, "NotImplemented": NotImplemented}
+BUILTINS: dict[str, Any] = {**_TYPES, **_FUNCTIONS, "__name__": "__main__"}
 
 
 def is_callable(value: Any) -> bool:
     """Whether ``value`` is a function or type that the host may call on test code's behalf."""
     if isinstance(value, type):
-        return value in _CONSTRUCT or value is Counter or value is random.Random
+        return value in _CONSTRUCT or value is random.Random
+    if isinstance(value, HostFunction):
+        return True
     if isinstance(getattr(value, "__self__", None), random.Random):
         return value.__name__ in _RANDOM.split()
     return callable(value) and value in _ALLOWED

@@ -1,0 +1,415 @@
+"""Expressions of test code, evaluated on the host over plain values."""
+
+import ast
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from executor_api.judge import host
+from executor_api.judge.host import Unsupported
+from executor_api.judge.references import DEFERRED, Function, Reference, References
+
+__all__ = ["Break", "Continue", "Expressions"]
+
+
+class Break(Exception):
+    """Leaves the innermost loop."""
+
+
+class Continue(Exception):
+    """Ends a turn of the innermost loop."""
+
+
+class Expressions(References):
+    """Evaluates an expression, node by node; ``DEFERRED`` spreads through all it is part of."""
+
+    @abstractmethod
+    def _call_defined(self, node: ast.Call, function: Function) -> Any:
+        """Call a function that the test code defines."""
+
+    def _bind(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self._scopes[-1][target.id] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            self._unpack(target.elts, value)
+        elif isinstance(target, ast.Subscript):
+            self._store(target, value)
+        else:
+            raise Unsupported("assignment to such a target")
+
+    def _unpack(self, targets: list[ast.expr], value: Any) -> None:
+        if any(isinstance(target, ast.Starred) for target in targets):
+            raise Unsupported("starred assignment")
+        if value is DEFERRED:
+            items: list[Any] = [DEFERRED] * len(targets)
+        else:
+            items = list(self._iterate(value))
+        if len(items) != len(targets):
+            raise ValueError(f"expected {len(targets)} values to unpack, got {len(items)}")
+        for target, item in zip(targets, items, strict=True):
+            self._bind(target, item)
+
+    def _store(self, target: ast.Subscript, value: Any) -> None:
+        owner, index = self._plain(target.value), self._plain(target.slice)
+        if DEFERRED in (owner, index) or value is DEFERRED or type(owner) not in (list, dict):
+            raise Unsupported("assignment to an item")
+        if isinstance(value, Reference | Function):
+            raise Unsupported("a function in a container")
+        owner[index] = value
+
+    def _decided(self, node: ast.expr) -> bool:
+        value = self._plain(node)
+        if value is DEFERRED:
+            raise Unsupported("control flow that depends on an answer")
+        return bool(value)
+
+    def _loop(self, items: Iterable[Any], turn: Callable[[Any], None]) -> bool:
+        """Count the turns, for the place of a call; return whether no ``break`` ended them."""
+        self._turns.append(-1)
+        try:
+            for item in items:
+                self._turns[-1] += 1
+                with suppress(Continue):
+                    turn(item)
+        except Break:
+            return False
+        finally:
+            self._turns.pop()
+        return True
+
+    def _iterable(self, node: ast.expr) -> Any:
+        value = self._plain(node)
+        if value is DEFERRED:
+            raise Unsupported("a loop over an answer")
+        return value
+
+    def _iterate(self, value: Any) -> Iterator[Any]:
+        for item in value:
+            self._spend(1)
+            yield item
+
+    def _plain(self, node: ast.expr, *, statement: bool = False) -> Any:
+        """Evaluate to plain data, a function, or ``DEFERRED``; ask the guest where need be."""
+        value = self._evaluate(node, statement=statement)
+        return self._ask_value(node, value) if isinstance(value, Reference) else value
+
+    def _evaluate(self, node: ast.expr, *, statement: bool = False) -> Any:
+        """As ``_plain``, but an expression that only the guest can evaluate stays a reference."""
+        self._spend(1)
+        if isinstance(node, ast.Call):
+            return self._call(node, statement=statement)
+        evaluate = _EXPRESSIONS.get(type(node))
+        if evaluate is None:
+            raise Unsupported(f"the expression {type(node).__name__}")
+        return evaluate(self, node)
+
+    def _constant(self, node: ast.Constant) -> Any:
+        if node.value is Ellipsis:
+            raise Unsupported("an ellipsis")
+        return node.value
+
+    def _name(self, node: ast.Name) -> Any:
+        found = self._lookup(node.id)
+        return Reference(node) if found is None else found[0]
+
+    def _display(self, node: Any) -> Any:
+        items = self._items(node.elts)
+        if items is DEFERRED:
+            return DEFERRED
+        return _DISPLAYS[type(node)](items)
+
+    def _items(self, nodes: list[ast.expr]) -> Any:
+        """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is."""
+        items: list[Any] = []
+        deferred = False
+        for node in nodes:
+            starred = isinstance(node, ast.Starred)
+            value = self._plain(node.value if isinstance(node, ast.Starred) else node)
+            if value is DEFERRED:
+                deferred = True
+            elif starred:
+                items.extend(self._iterate(value))
+            else:
+                items.append(self._datum(value))
+        return DEFERRED if deferred else items
+
+    def _datum(self, value: Any) -> Any:
+        if isinstance(value, Function | host.Module):
+            raise Unsupported("a function in a container")
+        return value
+
+    def _dict(self, node: ast.Dict) -> Any:
+        if any(key is None for key in node.keys):
+            raise Unsupported("** in a dict")
+        keys = self._items([key for key in node.keys if key is not None])
+        values = self._items(node.values)
+        if keys is DEFERRED or values is DEFERRED:
+            return DEFERRED
+        return dict(zip(keys, values, strict=True))
+
+    def _unary(self, node: ast.UnaryOp) -> Any:
+        value = self._plain(node.operand)
+        return value if value is DEFERRED else host.unary(type(node.op).__name__, value)
+
+    def _binop(self, node: ast.BinOp) -> Any:
+        return self._binary(node.op, self._plain(node.left), self._plain(node.right))
+
+    def _binary(self, operator: ast.operator, left: Any, right: Any) -> Any:
+        if left is DEFERRED or right is DEFERRED:
+            return DEFERRED
+        result = host.binary(type(operator).__name__, left, right)
+        if isinstance(result, str | bytes | list | tuple | set | frozenset):
+            self._spend(len(result))
+        return result
+
+    def _bool(self, node: ast.BoolOp) -> Any:
+        stop = isinstance(node.op, ast.Or)
+        deferred, value = False, None
+        for operand in node.values:
+            value = self._plain(operand)
+            if value is DEFERRED:
+                deferred = True
+            elif not deferred and bool(value) is stop:
+                return value
+        return DEFERRED if deferred else value
+
+    def _compare(self, node: ast.Compare) -> Any:
+        values = [self._plain(operand) for operand in (node.left, *node.comparators)]
+        result: Any = True
+        for operator, left, right in zip(node.ops, values, values[1:], strict=False):
+            held = self._compared(operator, left, right)
+            if held is DEFERRED:
+                result = DEFERRED
+            elif not held:
+                return DEFERRED if result is DEFERRED else False
+        return result
+
+    def _compared(self, operator: ast.cmpop, left: Any, right: Any) -> Any:
+        if isinstance(operator, ast.Is | ast.IsNot) and not (_has_identity(left, right)):
+            raise Unsupported("identity of values")
+        if left is DEFERRED or right is DEFERRED:
+            return DEFERRED
+        self._consume(left)
+        self._consume(right)
+        return host.compare(type(operator).__name__, left, right)
+
+    def _conditional(self, node: ast.IfExp) -> Any:
+        test = self._plain(node.test)
+        if test is not DEFERRED:
+            return self._evaluate(node.body if test else node.orelse)
+        self._plain(node.body)
+        self._plain(node.orelse)
+        return DEFERRED
+
+    def _subscript(self, node: ast.Subscript) -> Any:
+        owner, index = self._plain(node.value), self._plain(node.slice)
+        if owner is DEFERRED or index is DEFERRED:
+            return DEFERRED
+        if isinstance(owner, type):
+            raise Unsupported("a generic type")
+        result = owner[index]
+        if isinstance(index, slice):
+            self._spend(len(result))
+        return result
+
+    def _slice(self, node: ast.Slice) -> Any:
+        parts = [None if x is None else self._plain(x) for x in (node.lower, node.upper, node.step)]
+        return DEFERRED if DEFERRED in parts else slice(*parts)
+
+    def _joined_string(self, node: ast.JoinedStr) -> Any:
+        formatted = [part for part in node.values if isinstance(part, ast.FormattedValue)]
+        if any(part.format_spec or part.conversion > 0 for part in formatted):
+            raise Unsupported("a format specification")
+        parts = [p.value if isinstance(p, ast.FormattedValue) else p for p in node.values]
+        values = self._items(parts)
+        if values is DEFERRED:
+            return DEFERRED
+        self._consume(values)
+        return "".join(map(str, values))
+
+    def _lambda(self, node: ast.Lambda) -> host.HostFunction:
+        """A function that a builtin may call on the host (``key=lambda pair: pair[0]``)."""
+        names = [argument.arg for argument in node.args.args]
+        if len(names) != len(list(ast.walk(node.args))) - 1 or not self._is_host_only(node):
+            raise Unsupported("such a lambda")
+
+        def call(*values: Any) -> Any:
+            with self._scope(dict(zip(names, values, strict=True))):
+                return self._plain(node.body)
+
+        return host.HostFunction(call)
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        if self._is_rooted(node.value):
+            return Reference(self._inline(node))
+        owner = self._plain(node.value)
+        if isinstance(owner, host.Module) and node.attr in owner.members:
+            return owner.members[node.attr]
+        raise Unsupported(f"the attribute {node.attr}")
+
+    def _comprehension(self, node: Any) -> Any:
+        parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        rows: list[list[Any]] = []
+        with self._scope({}):
+            complete = self._generate(node.generators, parts, rows)
+        if not complete:
+            return DEFERRED
+        if isinstance(node, ast.DictComp):
+            host.refuse_collisions([key for key, _ in rows])
+            return dict(rows)
+        values = [value for (value,) in rows]
+        return host.plain_set(values) if isinstance(node, ast.SetComp) else values
+
+    def _generate(
+        self, generators: list[ast.comprehension], parts: list[ast.expr], rows: list[list[Any]]
+    ) -> bool:
+        """Append a row for each turn; return False where a value is deferred."""
+        if not generators:
+            row = self._items(parts)
+            rows.append([] if row is DEFERRED else row)
+            return row is not DEFERRED
+        first, rest = generators[0], generators[1:]
+        items = self._plain(first.iter)
+        if first.is_async or items is DEFERRED:
+            return self._deferred_comprehension(generators, parts)
+        complete = True
+
+        def turn(item: Any) -> None:
+            nonlocal complete
+            self._bind(first.target, item)
+            if all(self._decided(condition) for condition in first.ifs):
+                complete &= self._generate(rest, parts, rows)
+
+        self._loop(self._iterate(items), turn)
+        return complete
+
+    def _deferred_comprehension(
+        self, generators: list[ast.comprehension], parts: list[ast.expr]
+    ) -> bool:
+        """Over an answer: it must wait for the second run, so nothing in it may ask for more."""
+        inner = [*parts, *(g.iter for g in generators[1:]), *(c for g in generators for c in g.ifs)]
+        bound = {n.id for g in generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+        with self._scope(dict.fromkeys(bound, DEFERRED)):
+            if not all(map(self._is_host_only, inner)):
+                raise Unsupported("calls that depend on an answer")
+        return False
+
+    def _call(self, node: ast.Call, *, statement: bool) -> Any:
+        if isinstance(node.func, ast.Attribute) and not self._is_rooted(node.func):
+            owner = self._plain(node.func.value)
+            if not isinstance(owner, host.Module):
+                return self._method(node, node.func.attr, owner, statement=statement)
+        function = self._evaluate(node.func)
+        if isinstance(function, Reference):
+            return self._call_program(node, function)
+        if isinstance(function, Function):
+            return self._call_defined(node, function)
+        if materialized := self._materialized(node, function):
+            return materialized[0]
+        return self._call_host(node, function)
+
+    def _method(self, node: ast.Call, name: str, owner: Any, *, statement: bool) -> Any:
+        arguments = self._arguments(node)
+        if owner is DEFERRED or arguments is DEFERRED:
+            if statement or not host.is_pure_method(name):
+                raise Unsupported(f"the method {name} on an answer")
+            return DEFERRED
+        values, keywords = arguments
+        for value in (*values, *keywords.values()):
+            self._consume(value)
+        if name in ("index", "count", "remove"):
+            self._consume(owner)
+        result = host.method(owner, name, values, keywords)
+        self._spend(_length(owner) + _length(result))
+        return result
+
+    def _call_host(self, node: ast.Call, function: Any) -> Any:
+        if not host.is_callable(function):
+            raise Unsupported("calling such a value")
+        arguments = self._arguments(node)
+        if arguments is DEFERRED:
+            return DEFERRED
+        values, keywords = arguments
+        if function is not len:
+            for value in (*values, *keywords.values()):
+                self._consume(value)
+        result = host.call(function, values, keywords)
+        self._spend(_length(result))
+        return result
+
+    def _arguments(self, node: ast.Call) -> Any:
+        """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is."""
+        values = self._items(node.args)
+        keywords: dict[str, Any] = {}
+        for keyword in node.keywords:
+            value = self._plain(keyword.value)
+            if value is DEFERRED:
+                values = DEFERRED
+            elif keyword.arg is None:
+                keywords |= _string_keys(value)
+            else:
+                keywords[keyword.arg] = value
+        return DEFERRED if values is DEFERRED else (values, keywords)
+
+    def _materialized(self, node: ast.Call, function: Any) -> tuple[Any] | None:
+        """``list(f(x))`` and its kin: let the guest apply the builtin, so that ``f`` may return
+        an iterator. None where the call has another form."""
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name not in host.MATERIALIZERS or function is not host.BUILTINS[name]:
+            return None
+        if node.keywords or len(node.args) != 1 or not isinstance(node.args[0], ast.Call):
+            return None
+        inner = node.args[0]
+        if not self._is_rooted(inner):
+            return None
+        callee = self._evaluate(inner.func)
+        if not isinstance(callee, Reference):
+            return None
+        return (self._ask_materialized(name, inner, callee),)
+
+
+def _string_keys(value: Any) -> dict[str, Any]:
+    if type(value) is not dict or any(type(key) is not str for key in value):
+        raise TypeError("keywords must be strings")
+    return value
+
+
+def _length(value: Any) -> int:
+    return (
+        len(value) if isinstance(value, str | bytes | list | tuple | set | frozenset | dict) else 1
+    )
+
+
+def _has_identity(left: Any, right: Any) -> bool:
+    """Whether ``is`` means the same for a copy of the value: None, booleans and types."""
+    return any(x is None or isinstance(x, bool | type) for x in (left, right))
+
+
+_DISPLAYS: dict[type[ast.expr], Callable[[list[Any]], Any]] = {
+    ast.List: list,
+    ast.Tuple: tuple,
+    ast.Set: set,
+}
+_EXPRESSIONS: dict[type[ast.expr], Callable[[Expressions, Any], Any]] = {
+    ast.Attribute: Expressions._attribute,
+    ast.BinOp: Expressions._binop,
+    ast.BoolOp: Expressions._bool,
+    ast.Compare: Expressions._compare,
+    ast.Constant: Expressions._constant,
+    ast.Dict: Expressions._dict,
+    ast.DictComp: Expressions._comprehension,
+    ast.GeneratorExp: Expressions._comprehension,
+    ast.IfExp: Expressions._conditional,
+    ast.JoinedStr: Expressions._joined_string,
+    ast.Lambda: Expressions._lambda,
+    ast.List: Expressions._display,
+    ast.ListComp: Expressions._comprehension,
+    ast.Name: Expressions._name,
+    ast.Set: Expressions._display,
+    ast.SetComp: Expressions._comprehension,
+    ast.Slice: Expressions._slice,
+    ast.Subscript: Expressions._subscript,
+    ast.Tuple: Expressions._display,
+    ast.UnaryOp: Expressions._unary,
+}

@@ -1,0 +1,329 @@
+"""What test code says of the program, without running any of it: references to its names,
+calls as guest tests, and expressions over both written out as source for the guest.
+"""
+
+import ast
+import builtins
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from executor_api.guest import codec
+from executor_api.judge import host
+from executor_api.judge.host import Unsupported
+from executor_api.judge.literals import literal
+
+__all__ = ["DEFERRED", "Calls", "Function", "Key", "Program", "Reference", "References", "root"]
+
+Key = tuple[int, ...]
+"""A call's place: the id of its syntax node, then the loop turns around it."""
+
+_BUDGET = 1_000_000
+_MAX_SOURCE = 1_000_000
+_PYTHON_BUILTINS = frozenset(dir(builtins))
+
+
+class _Deferred:
+    def __repr__(self) -> str:
+        return "DEFERRED"
+
+
+DEFERRED: Final = _Deferred()
+"""What stands for an answer that is not there yet, and for all that is computed from one."""
+
+
+class Calls(Protocol):
+    """Where the interpreter's calls to the program go."""
+
+    collecting: bool
+
+    def ask(self, key: Key, form: Callable[[], dict[str, Any]]) -> Any:
+        """Return the program's answer to the guest test, or ``DEFERRED``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What the test code may know of the program: which names are its own."""
+
+    classes: frozenset[str] = frozenset()
+    shadows: frozenset[str] = frozenset()
+    """Names of builtins that stand for the program's own definitions in this test code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An expression over the program's names, not evaluated: it exists only in the sandbox."""
+
+    node: ast.expr
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function that the test code defines."""
+
+    name: str
+    arguments: ast.arguments
+    body: list[ast.stmt]
+    scopes: list[dict[str, Any]]
+    defaults: list[Any]
+
+    @property
+    def parameters(self) -> list[str]:
+        return [a.arg for a in (*self.arguments.posonlyargs, *self.arguments.args)]
+
+
+class References(ABC):
+    """The state of one run of test code, and its dealings with the program."""
+
+    def __init__(self, seed: str, program: Program, calls: Calls) -> None:
+        self._program = program
+        self._calls = calls
+        self._scopes: list[dict[str, Any]] = [{}]
+        self._turns: list[int] = []
+        self._budget = _BUDGET
+        self._lent: dict[int, Any] = {}
+        self._rng = random.Random(seed)
+
+    @abstractmethod
+    def _plain(self, node: ast.expr) -> Any:
+        """Evaluate to plain data, a function, or ``DEFERRED``; ask the guest where need be."""
+
+    @abstractmethod
+    def _evaluate(self, node: ast.expr) -> Any:
+        """As ``_plain``, but an expression that only the guest can evaluate stays a reference."""
+
+    @abstractmethod
+    def _arguments(self, node: ast.Call) -> Any:
+        """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is."""
+
+    def _spend(self, amount: int) -> None:
+        self._budget -= amount
+        if self._budget < 0:
+            raise host.TooLarge("more work than the host does for one test")
+
+    def _lookup(self, name: str) -> tuple[Any] | None:
+        """Return what a name stands for on the host, or None where it is the program's."""
+        for scope in reversed(self._scopes):
+            if name in scope:
+                return (scope[name],)
+        if name in self._program.shadows:
+            return None
+        if name in host.BUILTINS:
+            return (host.BUILTINS[name],)
+        if name in host.MODULES:
+            return (host.module(name, self._rng),)
+        if name in _PYTHON_BUILTINS:
+            raise Unsupported(f"the builtin {name}")
+        return None
+
+    def _is_rooted(self, node: ast.expr) -> bool:
+        """Whether ``node`` is a chain of attributes, calls and items from a program's name."""
+        name = root(node)
+        return name != "" and self._is_programs(name)
+
+    def _is_programs(self, name: str) -> bool:
+        found = self._lookup(name)
+        return found is None or isinstance(found[0], Reference)
+
+    def _is_host_only(self, node: ast.AST) -> bool:
+        """Whether nothing in ``node`` needs the program. Names bound inside count as the host's."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return all(map(self._is_hosts, names - _bound_within(node)))
+
+    def _is_hosts(self, name: str) -> bool:
+        if self._is_programs(name):
+            return False
+        found = self._lookup(name)
+        if found is None or not isinstance(found[0], Function):
+            return True
+        function = found[0]
+        with self._scope(dict.fromkeys([name, *function.parameters])):
+            return all(map(self._is_host_only, function.body))
+
+    @contextmanager
+    def _scope(self, names: dict[str, Any]) -> Iterator[None]:
+        self._scopes.append(names)
+        try:
+            yield
+        finally:
+            self._scopes.pop()
+
+    def _call_program(self, node: ast.Call, function: Reference) -> Any:
+        target = self._call_target(function.node)
+        arguments = [*node.args, *(k.value for k in node.keywords)]
+        if target is None or not all(map(self._is_host_only, arguments)):
+            return Reference(self._inline(node))
+        given = self._arguments(node)
+        if given is DEFERRED:
+            raise Unsupported("a call that depends on an answer")
+        if any(map(callable, (*given[0], *given[1].values()))):
+            return Reference(self._inline(node))  # ``f(x, int)``: the guest has that name too
+        return self._ask_call(node, target, given, None)
+
+    def _call_target(self, node: ast.expr) -> str | None:
+        """Name a function, or a method on a fresh instance, as a call test does."""
+        if isinstance(node, ast.Name):
+            return None if node.id in self._program.classes else node.id
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Call):
+            return None
+        made = node.value
+        if made.args or made.keywords or not isinstance(made.func, ast.Name):
+            return None
+        return f"{made.func.id}.{node.attr}" if made.func.id in self._program.classes else None
+
+    def _ask_call(
+        self,
+        node: ast.Call,
+        target: str,
+        given: tuple[list[Any], dict[str, Any]],
+        materialize: str | None,
+    ) -> Any:
+        values, keywords = given
+        self._spend(host.size([*values, *keywords.values()]))
+        if self._calls.collecting:
+            self._lend(node, [*values, *keywords.values()])
+
+        def form() -> dict[str, Any]:
+            try:
+                arguments = [codec.encode(value) for value in values]
+                named = [[name, codec.encode(value)] for name, value in keywords.items()]
+            except codec.NotPlain as error:
+                raise Unsupported(f"an argument that is {error}") from None
+            return {
+                "kind": "call",
+                "function": target,
+                "args": arguments,
+                "kwargs": named,
+                "materialize": materialize,
+            }
+
+        return self._calls.ask(self._key(node), form)
+
+    def _ask_value(self, node: ast.expr, reference: Reference) -> Any:
+        made = reference.node
+        callee = made.func if isinstance(made, ast.Call) else None
+        if isinstance(callee, ast.Name) and callee.id in self._program.classes:
+            raise Unsupported("an object of the program's as a value")
+        return self._ask_expression(node, made)
+
+    def _ask_expression(self, node: ast.expr, expression: ast.expr) -> Any:
+        source = ast.unparse(expression)
+        self._spend(len(source) >> 4)
+        return self._calls.ask(self._key(node), lambda: {"kind": "eval", "expression": source})
+
+    def _key(self, node: ast.expr) -> Key:
+        return (id(node), *self._turns)
+
+    def _ask_materialized(self, name: str, inner: ast.Call, callee: Reference) -> Any:
+        target = self._call_target(callee.node)
+        arguments = [*inner.args, *(k.value for k in inner.keywords)]
+        if target is not None and all(map(self._is_host_only, arguments)):
+            given = self._arguments(inner)
+            if given is DEFERRED:
+                raise Unsupported("a call that depends on an answer")
+            return self._ask_call(inner, target, given, name)
+        function = ast.Name(name, ast.Load())
+        return self._ask_expression(inner, ast.Call(function, [self._inline(inner)], []))
+
+    def _inline(self, node: ast.expr) -> ast.expr:
+        """Return ``node`` with everything the host knows written as literals."""
+        if isinstance(node, ast.Constant):
+            return node
+        if isinstance(node, ast.Name):
+            return self._inline_name(node)
+        if isinstance(
+            node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+        ):
+            return self._inline_scope(node)
+        if not isinstance(node, ast.Starred) and self._is_host_only(node):
+            return self._as_source(self._plain(node))
+        fields = {name: self._inline_field(value) for name, value in ast.iter_fields(node)}
+        return ast.copy_location(type(node)(**fields), node)
+
+    def _inline_field(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._inline_field(item) for item in value]
+        if isinstance(value, ast.keyword):
+            return ast.keyword(value.arg, self._inline(value.value))
+        return self._inline(value) if isinstance(value, ast.expr) else value
+
+    def _inline_name(self, node: ast.Name) -> ast.expr:
+        found = self._lookup(node.id)
+        if found is None:
+            return node
+        value = found[0]
+        if isinstance(value, Reference):
+            return value.node
+        return node if host.BUILTINS.get(node.id) is value else self._as_source(value)
+
+    def _inline_scope(self, node: ast.expr) -> ast.expr:
+        """A lambda or comprehension goes as it is, if it needs none of the test code's names."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        for name in names - _bound_within(node):
+            found = self._lookup(name)
+            if found is not None and host.BUILTINS.get(name) is not found[0]:
+                raise Unsupported("a function over the test code's own names")
+        return node
+
+    def _as_source(self, value: Any) -> ast.expr:
+        if value is DEFERRED:
+            raise Unsupported("a call that depends on an answer")
+        try:
+            codec.encode(value)
+        except codec.NotPlain as error:
+            raise Unsupported(f"an argument that is {error}") from None
+        source = literal(value, _MAX_SOURCE)
+        self._spend(len(source) >> 4)
+        if len(source) >= _MAX_SOURCE:
+            raise host.TooLarge("an argument too large to write out")
+        return ast.Name(f"({source})", ast.Load())  # unparse prints a name as it stands
+
+    def _lend(self, node: ast.Call, values: list[Any]) -> None:
+        """Remember the test code's own containers that a call got: the program has copies, so
+        what it did to them does not show here, and no assertion may look."""
+        arguments = [*node.args, *(k.value for k in node.keywords)]
+        if not any(isinstance(n, ast.Name) for a in arguments for n in ast.walk(a)):
+            return
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if type(value) in (list, dict, set):
+                self._lent[id(value)] = value
+            if type(value) is dict:
+                pending.extend(value.values())
+            elif type(value) in (list, tuple):
+                pending.extend(value)
+
+    def _consume(self, value: Any) -> None:
+        """Charge for looking at all of ``value``; refuse what a call may have changed."""
+        if isinstance(value, Function | Reference | host.Module):
+            raise Unsupported("a function as a value")
+        self._spend(host.size(value))
+        if self._lent and self._holds_lent(value):
+            raise Unsupported("a value that the program may have changed")
+
+    def _holds_lent(self, value: Any) -> bool:
+        if id(value) in self._lent:
+            return True
+        if type(value) is dict:
+            return any(map(self._holds_lent, value.values()))
+        return type(value) in (list, tuple) and any(map(self._holds_lent, value))
+
+
+def _bound_within(node: ast.AST) -> set[str]:
+    """Return the names that ``node`` itself binds: targets, parameters."""
+    inside = list(ast.walk(node))
+    parameters = {n.arg for n in inside if isinstance(n, ast.arg)}
+    return parameters | {
+        n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def root(node: ast.expr) -> str:
+    """Return the name that a chain of attributes, calls and items starts from, or ``""``."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
