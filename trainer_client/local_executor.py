@@ -1,7 +1,7 @@
 """An executor of one's own for the length of a run: ``coderl serve`` as a subprocess."""
 
 import os
-import socket
+import re
 import subprocess
 import sys
 import time
@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 from trainer_client.config import ExecutorConfig
 
 __all__ = ["ExecutorNotReady", "running_executor"]
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 45.0
 POLL_SECONDS = 0.2
 
 
@@ -28,17 +26,17 @@ def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
     """The base URLs of the executor: those of the recipe, or one started here and stopped at the
     end. Its output goes to ``log``.
 
-    Raises ``ExecutorNotReady`` where ``/readyz`` does not answer 200 within ``start_seconds``.
+    Raises ``ExecutorNotReady`` where it is not ready within ``start_seconds``.
     """
     if config.url != "auto":
         yield config.url
         return
-    port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
+    before = log.stat().st_size if log.is_file() else 0
     with log.open("ab") as output:
         # Its own session: Ctrl-C is for the trainer, which still needs the executor to finish.
         process = subprocess.Popen(
-            _command(config, port),
+            _command(config),
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
@@ -46,15 +44,13 @@ def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
             env=_loopback_environment(),
         )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_ready(process, url, config, log)
-        yield [url]
+        yield [_wait_ready(process, config, log, before)]
     finally:
         _stop(process)
 
 
-def _command(config: ExecutorConfig, port: int) -> list[str]:
-    command = [sys.executable, "-m", "coderl", "serve", "--host", "127.0.0.1", "--port", str(port)]
+def _command(config: ExecutorConfig) -> list[str]:
+    command = [sys.executable, "-m", "coderl", "serve", "--host", "127.0.0.1", "--port", "0"]
     command += ["--runtime", config.runtime]
     if config.sandboxes is not None:
         command += ["--sandboxes", str(config.sandboxes)]
@@ -66,36 +62,26 @@ def _loopback_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("CODERL_API_KEY")}
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+_READY = re.compile(rb" ready at (http\S+)")
 
 
 def _wait_ready(
-    process: subprocess.Popen[bytes], url: str, config: ExecutorConfig, log: Path
-) -> None:
+    process: subprocess.Popen[bytes], config: ExecutorConfig, log: Path, before: int
+) -> str:
+    """The address that it prints once it is ready; what the log held ``before`` is of old runs."""
     give_up = time.monotonic() + config.start_seconds
     while time.monotonic() < give_up:
         if process.poll() is not None:
             raise ExecutorNotReady(
                 f"the executor ended with status {process.returncode}: {_last_words(log)}"
             )
-        if _is_ready(url):
-            return
+        if said := _READY.search(log.read_bytes()[before:]):
+            return said[1].decode()
         time.sleep(POLL_SECONDS)
     raise ExecutorNotReady(
         f"the executor was not ready within executor.start_seconds = {config.start_seconds:g}: "
         f"{_last_words(log)}"
     )
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _last_words(log: Path) -> str:

@@ -1,5 +1,6 @@
 """Recipes: overrides, typing, and errors that name field, value and remedy."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,12 @@ def test_numbers_are_numbers_and_paths_are_relative_to_the_recipe(recipe: Path) 
 
 
 def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
-    loaded = load_recipe(
-        recipe,
+    words = (
         "--alignment.mode replace --grpo.learning_rate=2e-5 --resume "
         "--alignment.questions.max_variables 2 --lora.r 8 --seed 7 "
-        "--executor.url http://a:1,http://b:2 --optimizer muon".split(),
+        "--executor.url http://a:1,http://b:2 --optimizer muon"
     )
+    loaded = load_recipe(recipe, shlex.split(words))
     assert loaded.alignment.mode == "replace"
     assert loaded.alignment.questions.max_variables == 2
     assert loaded.grpo["learning_rate"] == 2e-5
