@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make the images' base where it cannot be pulled: Debian trixie's own Python 3.13 under the
-# official image's name, with this machine's certificates and pip and apt settings.
-# Usage: build-base-image.sh [NAME]; does nothing if the image is there.
+# Have the images' base: there already, pulled, or, where it cannot be pulled, made here: Debian
+# trixie's own Python 3.13 under the official image's name, with this machine's certificates and
+# pip and apt settings. Usage: build-base-image.sh [NAME]
 . "$(dirname "$0")/lib.sh"
 
 NAME=${1:-python:3.13-slim}
@@ -9,6 +9,7 @@ MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 
 docker image inspect "$NAME" >/dev/null 2>&1 && exit 0
+timeout 300 docker pull -q "$NAME" >/dev/null 2>&1 && exit 0
 need_root "Building a base image" "docker pull $NAME"
 command -v debootstrap >/dev/null || die "no debootstrap: run 'make docker'"
 

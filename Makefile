@@ -1,0 +1,60 @@
+# Every target does the set-up it needs. As root on Debian 12 it installs what is missing; anyone
+# else is told what to install.
+PYTHON ?= python3
+RUN := .venv/bin
+ARGS ?=
+
+# PyTorch's own threads only get in the way of the sandboxes.
+export OMP_NUM_THREADS ?= 1
+export PYTHON
+
+.PHONY: help setup runsc docker stop-docker base-image serve demo bench check lint format test clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: .venv/.installed ## the virtual environment, in .venv
+
+.venv/.installed: pyproject.toml scripts/setup-python.sh
+	@scripts/setup-python.sh
+	@touch $@
+
+runsc: ## install gVisor
+	@scripts/install-runsc.sh
+
+docker: ## install Docker with gVisor as a runtime, and have a daemon running
+	@scripts/install-docker.sh
+	@scripts/start-docker.sh
+
+stop-docker: ## stop the daemon if `make docker` started it
+	@scripts/stop-docker.sh
+
+base-image: docker ## pull the images' base, or build it where there is nothing to pull from
+	@scripts/build-base-image.sh
+
+serve: setup runsc ## the executor on this machine (ARGS="--port 9000")
+	$(RUN)/coderl serve $(ARGS)
+
+demo: setup runsc ## train a small model for a few minutes and show what changed
+	$(RUN)/python -m trainer_client.demo $(ARGS)
+
+bench: setup runsc ## measure (ARGS="NAME")
+	$(RUN)/coderl bench $(ARGS)
+
+lint: setup ## style and types
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+format: setup
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+check: lint ## lint, and the tests that take seconds
+	$(RUN)/pytest -q -m "not docker and not slow" $(ARGS)
+
+test: setup runsc base-image ## all tests
+	$(RUN)/pytest -q $(ARGS)
+
+clean: ## remove what the targets made here
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

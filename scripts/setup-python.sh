@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Make the virtual environment .venv and install the project into it, editable.
+#   PYTHON  the interpreter to use (default: python3), 3.11 or newer
+#   TORCH   what to install first where there is neither torch nor a GPU: a plain `torch` may bring
+#           gigabytes of CUDA libraries; empty leaves it to pip
+. "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+TORCH=${TORCH-torch==2.13.0}
+VENV=.venv
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+command -v "$PYTHON" >/dev/null || die "PYTHON=$PYTHON is not on PATH: install Python 3.11 or newer, or name one (make PYTHON=/path/to/python3.12 …)"
+new_enough "$PYTHON" || die "PYTHON=$PYTHON is $("$PYTHON" -V 2>&1), and 3.11 or newer is needed: name one (make PYTHON=/path/to/python3.12 …)"
+
+if [ -x $VENV/bin/python ]; then
+  new_enough $VENV/bin/python || die "$VENV holds $($VENV/bin/python -V 2>&1), and 3.11 or newer is needed: remove $VENV and try again"
+else
+  if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then # Debian packages them apart
+    need_root "The module venv" "apt-get install python3-venv"
+    need_apt "The module venv" "Install your distribution's package for it."
+    apt-get update -q >&2
+    apt_install python3-venv
+  fi
+  "$PYTHON" -m venv $VENV
+fi
+
+pip() { $VENV/bin/python -m pip --disable-pip-version-check "$@"; }
+
+has_torch() { $VENV/bin/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'; }
+
+if [ -n "$TORCH" ] && ! has_torch && ! nvidia-smi -L >/dev/null 2>&1; then
+  pip install -q "$TORCH"
+fi
+pip install -q -e '.[executor,trainer,dev]'
