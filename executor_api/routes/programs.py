@@ -1,8 +1,9 @@
 """``POST /execute`` and ``POST /trace``."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -110,11 +111,26 @@ async def _respond(
     if NDJSON in request.headers.get("accept", ""):
         return StreamingResponse(_stream(tickets, verdict), media_type=NDJSON)
     try:
-        answer = model(results=await in_order(tickets))
-    except BaseException:
+        results = await _while_connected(request, in_order(tickets))
+    finally:
         abandon(tickets)
-        raise
-    return Response(answer.model_dump_json(), media_type="application/json")
+    if results is None:
+        return Response(status_code=499)  # for the log alone: the caller is gone
+    return Response(model(results=results).model_dump_json(), media_type="application/json")
+
+
+async def _while_connected(
+    request: Request, answering: Coroutine[Any, Any, list[Any]]
+) -> list[Any] | None:
+    """Its result, or None as soon as the caller is gone."""
+    answer = asyncio.create_task(answering)
+    gone = asyncio.ensure_future(request.receive())  # after the body, only a disconnect can come
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await answer if answer.done() else None
+    finally:
+        answer.cancel()
+        gone.cancel()
 
 
 async def _stream(tickets: list[Ticket], verdict: Callable[[Any], str]) -> AsyncIterator[str]:

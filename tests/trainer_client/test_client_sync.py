@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import threading
+import time
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_closing_ends_the_thread_and_what_is_under_way(server: FaultyServer) -> 
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         call = thread.submit(client.execute, programs(1))
         while server.under_way == 0 and not call.done():
-            pass
+            time.sleep(0.01)
         client.close()
         with pytest.raises(concurrent.futures.CancelledError):
             call.result(timeout=20)
