@@ -127,9 +127,11 @@ def _dict_apart(
 ) -> str | None:
     if len(a) != len(e):
         return f"{_at(path)}expected {len(e)} keys, got {len(a)}"
-    if rules.json_keys and a and all(type(key) is int for key in a):
+    if rules.json_keys and _all_keys(a, int) and _all_keys(e, str):
         a = {literal(key): value for key, value in a.items()}
     exact_keys = {_key(key): key for key in a}
+    if len(exact_keys) < len(a):  # several nan
+        return _multiset_apart(list(a.items()), list(e.items()), rules, path, depth)
     for key, value in e.items():
         marked = _key(key)
         if marked not in exact_keys:
@@ -138,6 +140,10 @@ def _dict_apart(
         if apart := _apart(a[exact_keys[marked]], value, rules, inner, depth - 1):
             return apart
     return None
+
+
+def _all_keys(x: dict[Any, Any], kind: type) -> bool:
+    return all(type(key) is kind for key in x)
 
 
 def _key(key: Any) -> tuple[Any, ...]:
