@@ -90,11 +90,15 @@ class _Definition:
 
 class _Frame:
     """What the recorder knows of one frame of the program. Holds no reference to the frame, nor
-    to any value that could be kept alive by it."""
+    to any value that could be kept alive by it.
+
+    ``namespace``: of a module or class body. Their ``f_locals`` lacks it on 3.13 while an inlined
+    comprehension runs.
+    """
 
     __slots__ = (
         *("code", "definitions", "id", "line", "live", "owners", "parent", "quiet", "said"),
-        *("stored", "watched"),
+        *("namespace", "stored", "watched"),
     )
 
     def __init__(self, number, code, parent):
@@ -109,6 +113,7 @@ class _Frame:
         self.watched = []  # (name, scope, mark) of what this visit's line names
         self.owners = {}
         self.quiet = False  # the last event was an exception
+        self.namespace = None
 
 
 class _Code:
@@ -266,6 +271,8 @@ class Recorder:
         if stale is not None:  # a generator dropped before its end, whose address is used again
             self._write_final(stale)
         self.frames[id(python_frame)] = frame
+        if not code.optimized:
+            frame.namespace = python_frame.f_locals
         if code.is_module and self._module is None:
             self._module = frame
             self._globals = python_frame.f_globals
@@ -289,8 +296,8 @@ class Recorder:
     def _leave(self, python_frame, frame):
         self.frames.pop(id(python_frame), None)
         self._write_final(frame)
-        if frame is not self._module:
-            frame.live = False
+        frame.namespace = None
+        frame.live = frame is self._module
 
     def _write_final(self, frame):
         entries = []
@@ -336,14 +343,11 @@ class Recorder:
 
     def _variables(self, frame, python_frame):
         """A mapping of the frame's variables, some perhaps hidden, that no one else changes."""
-        if frame.code.is_module:
-            # On 3.13 f_locals lacks the globals while a comprehension at module level runs.
-            return dict.copy(python_frame.f_globals)
-        variables = python_frame.f_locals
         if frame.code.optimized:
+            variables = python_frame.f_locals
             return variables if type(variables) is dict else variables.copy()
         try:
-            return dict.copy(variables)  # works on a subclass too, and runs none of its code
+            return dict.copy(frame.namespace)  # works on a subclass too, and runs none of its code
         except TypeError:
             return {}
 

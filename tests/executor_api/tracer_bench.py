@@ -1,0 +1,291 @@
+"""What the tests of the tracer share: a child to run programs in, and the comparison."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import executor_api.guest
+
+GUEST = Path(executor_api.guest.__path__[0])
+LIMITS = {
+    "max_events": 10_000,
+    "max_value_chars": 200,
+    "max_items": 20,
+    "max_depth": 4,
+    "max_bytes": 1_000_000,
+}
+
+
+class Bench:
+    """A process of one Python version that runs programs."""
+
+    def __init__(self, python: str) -> None:
+        script = Path(__file__).with_name("tracer_child.py")
+        self._process = subprocess.Popen(
+            [python, str(script), str(GUEST)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+
+    def run(self, code: str, mode: str, detail: str = "lines", **more: Any) -> dict[str, Any]:
+        limits = LIMITS | more.pop("limits", {})
+        job = {"code": code, "mode": mode, "detail": detail, "limits": limits} | more
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "failure" not in answer, answer["failure"]
+        return answer
+
+    def trace(self, code: str, detail: str = "lines", **more: Any) -> "Trace":
+        return Trace(self.run(code, "record", detail, **more))
+
+    def close(self) -> None:
+        with self._process:
+            self._process.stdin and self._process.stdin.close()
+
+
+class Trace:
+    """The records of one run, sorted by type."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        records = [json.loads(line) for line in answer["records"].splitlines() if line]
+        self.stdout, self.raised, self.value = (answer[k] for k in ("stdout", "raised", "value"))
+        self.events = [record[1:] for record in records if record[0] == "event"]
+        self.frames = {record[1]: record[2:] for record in records if record[0] == "frame"}
+        self.final = {record[1]: record[2] for record in records if record[0] == "final"}
+        self.lines = sorted(n for record in records if record[0] == "lines" for n in record[1])
+        assert records[-1][0] == "summary"
+        self.summary = records[-1][1]
+
+    def frame(self, function: str) -> int:
+        """The first frame of ``function``."""
+        return next(n for n, (_, name, _) in self.frames.items() if name == function)
+
+    def last(self, name: str, function: str = "<module>") -> list[Any]:
+        """``[value, type, line, visits]`` of a variable."""
+        found: list[Any] = self.final[self.frame(function)][name]
+        return found
+
+    def states(self) -> list[list[Any]]:
+        """The events with the full state of the frame at each."""
+        frames: dict[int, dict[str, str]] = {}
+        states = []
+        for kind, line, frame, changed in self.events:
+            state = frames.setdefault(frame, {})
+            for name, text in changed.items():
+                assert state.get(name) != text, f"{name} said again in {kind} {line}"
+                state[name] = text
+                if text is None:
+                    del state[name]
+            states.append([kind, line, frame, dict(state)])
+        return states
+
+
+def assert_exact(bench: Bench, code: str) -> Trace:
+    """The recorder says at every event what the naive tracer says, and disturbs nothing."""
+    plain, naive = bench.run(code, "plain"), bench.run(code, "naive")
+    limits = {"max_events": 1_000_000, "max_bytes": 100_000_000}
+    trace = bench.trace(code, limits=limits)
+    assert trace.summary["complete"], trace.summary
+    assert (trace.stdout, trace.raised) == (plain["stdout"], plain["raised"])
+    compare(trace.states(), naive["events"])
+    assert bench.trace(code, "final", limits=limits).final == trace.final
+    return trace
+
+
+def compare(recorded: list[list[Any]], naive: list[list[Any]]) -> None:
+    """Equal event for event. settrace says ``return`` for every way to leave a frame; where an
+    exception has just been seen in that frame, the recorder need not say it again."""
+    said = {}
+    rest = iter(recorded)
+    event = next(rest, None)
+    for kind, line, frame, state in naive:
+        same = event is not None and event[2] == frame and _is_same_kind(event[0], kind)
+        if not same:
+            assert kind == "return" and said[frame][0] == "exception", (event, kind, line, frame)
+            assert said[frame][3] == state
+            continue
+        assert event is not None
+        assert event[3] == state, (event, line)
+        assert event[1] == (line or 1), (event, line)
+        said[frame] = event
+        event = next(rest, None)
+    assert event is None, event
+
+
+def _is_same_kind(recorded: str, naive: str) -> bool:
+    if naive == "return":
+        return recorded in ("return", "yield", "exception")
+    return recorded == naive
+
+
+def other_pythons() -> dict[str, str]:
+    """Version → interpreter, of those beside this one on which the recorder can run."""
+    found = {}
+    for version in ("3.12", "3.13"):
+        name = f"python{version}"
+        beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/{name}"))
+        paths = [path for path in (shutil.which(name), *map(str, beside)) if path and _works(path)]
+        if paths and sys.version_info[:2] != tuple(map(int, version.split("."))):
+            found[version] = paths[0]
+    return found
+
+
+def _works(path: str) -> bool:
+    return subprocess.run([path, "-c", ""], capture_output=True, timeout=30).returncode == 0
+
+
+class RandomProgram:
+    """A small program that ends: ints, lists, dicts, loops, functions, closures, generators,
+    classes, exceptions, aliases, deletes."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._lines: list[str] = []
+        self._functions: list[str] = []
+        self._serial = 0
+        self._emit(0, "a, b = 1, 2", "xs = [1, 2]", "ys = xs", "d = {}")
+        self._block(0, 3, 8)
+        self._emit(0, "print(a, b, xs, ys, d)")
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines) + "\n"
+
+    def _emit(self, indent: int, *lines: str) -> None:
+        for line in "\n".join(lines).splitlines():
+            self._lines.append("    " * indent + line)
+
+    def _name(self, prefix: str) -> str:
+        self._serial += 1
+        return f"{prefix}{self._serial}"
+
+    def _block(self, indent: int, depth: int, count: int) -> None:
+        for _ in range(self._random.randint(1, count)):
+            self._statement(indent, depth)
+
+    def _statement(self, indent: int, depth: int) -> None:
+        compound = (
+            self._for,
+            self._if,
+            self._try,
+            self._function,
+            self._generator,
+            self._closure,
+            self._class,
+            self._recursion,
+        )
+        if depth and self._random.random() < 0.4:
+            self._random.choice(compound)(indent, depth - 1)
+        else:
+            self._emit(indent, self._simple())
+
+    def _number(self) -> str:
+        simple = ["a", "b", "len(xs)", "d.get(1, 0)", str(self._random.randint(0, 3))]
+        calls = [f"{name}({self._random.randint(0, 2)})" for name in self._functions[-2:]]
+        return self._random.choice(simple + calls)
+
+    def _simple(self) -> str:
+        n, m = self._number(), self._number()
+        choices = [
+            f"a = {n}",
+            f"b += ({n}) % 5",
+            f"a, b = b, {n}",
+            f"xs.append({n})",
+            f"ys.append(({n}) + ({m}))",
+            "ys = xs",
+            "ys = list(xs)",
+            "xs = xs[-4:]",
+            f"d[{n}] = {m}",
+            "d['xs'] = xs",
+            "d.pop(1, None)",
+            f"t = {n}; del t",
+            f"for i in range({self._random.randint(0, 3)}): a += i",
+            "w = 2\nwhile w: w -= 1",
+            "xs = [q + 1 for q in xs if q]",
+            "b = sum(q for q in range(3))",
+            "a = max(xs, key=lambda v: -v, default=0)",
+            f"a = max(\n    {n},\n    {m},\n)",
+            "xs.sort()",
+            "if (z := a): b = z",
+        ]
+        return self._random.choice(choices)
+
+    def _for(self, indent: int, depth: int) -> None:
+        name = self._name("i")
+        self._emit(indent, f"for {name} in range({self._random.randint(0, 3)}):")
+        self._block(indent + 1, depth, 3)
+        if self._random.random() < 0.3:
+            self._emit(indent + 1, f"if {name} == 1:", f"    {self._random.choice(_JUMPS)}")
+        if self._random.random() < 0.3:
+            self._emit(indent, "else:", "    b = 0")
+
+    def _if(self, indent: int, depth: int) -> None:
+        self._emit(indent, f"if ({self._number()}) > 1:")
+        self._block(indent + 1, depth, 2)
+        self._emit(indent, "else:")
+        self._block(indent + 1, depth, 2)
+
+    def _try(self, indent: int, depth: int) -> None:
+        self._emit(indent, "try:")
+        self._block(indent + 1, depth, 2)
+        self._emit(indent + 1, f"a = 1 // (({self._number()}) % 2)")
+        self._emit(indent, "except ZeroDivisionError as e:", "    b = 7")
+        self._block(indent + 1, depth, 2)
+        if self._random.random() < 0.5:
+            self._emit(indent, "finally:", "    a = 3")
+
+    def _function(self, indent: int, depth: int) -> None:
+        name = self._name("f")
+        shared = "global a, xs, d" if indent == 0 else "pass"
+        self._emit(indent, f"def {name}(p, *rest, k=2):", f"    {shared}")
+        self._emit(indent + 1, *(() if indent == 0 else ("a, xs, d = 1, [], {}",)))
+        self._emit(indent + 1, "b, ys = p, xs")
+        self._block(indent + 1, 0, 3)
+        self._emit(indent + 1, "try:", "    return b % 4", "finally:", "    b = k")
+        self._emit(indent, f"a = {name}({self._number()}, k=a)")
+        if indent == 0:
+            self._functions.append(name)
+
+    def _generator(self, indent: int, depth: int) -> None:
+        name, item = self._name("g"), self._name("y")
+        self._emit(indent, f"def {name}(n):", "    b = 0", "    try:", "        while n:")
+        self._emit(indent + 3, "b = yield b + n", "n -= 1")
+        self._emit(indent + 1, "finally:", "    b = -1")
+        end = self._random.choice(["break", "a = 2", "continue"])
+        self._emit(indent, f"for {item} in {name}(2):", f"    {self._simple_line()}", f"    {end}")
+
+    def _closure(self, indent: int, depth: int) -> None:
+        name = self._name("c")
+        self._emit(indent, f"def {name}(n):", "    seen, total = [], 0")
+        self._emit(indent + 1, "def visit(k):", "    nonlocal total", "    total += k")
+        self._emit(indent + 2, "if k: seen.append(k); visit(k - 1)")
+        self._emit(indent + 1, "visit(n)", "return total + len(seen)")
+        self._emit(indent, f"b = {name}({self._random.randint(0, 3)})")
+
+    def _class(self, indent: int, depth: int) -> None:
+        name = self._name("C")
+        self._emit(indent, f"class {name}:", "    size = 1", "    table = [k for k in range(2)]")
+        self._emit(indent + 1, "def __init__(self, v):", "    self.v = v", "    self.items = []")
+        self._emit(indent + 1, "def push(self, x):", "    self.items.append(x)", "    self.v += x")
+        self._emit(indent + 2, "return self")
+        self._emit(indent, f"o = {name}(a % 3)", f"o.push({self._number()}).push(2)", "b = o.v % 5")
+
+    def _recursion(self, indent: int, depth: int) -> None:
+        name = self._name("r")
+        self._emit(indent, f"def {name}(n, acc=()):", "    if n <= 0:", "        return len(acc)")
+        self._emit(indent + 1, f"return {name}(n - 1, acc + (n,)) + {name}(n - 2)")
+        self._emit(indent, f"a = {name}({self._random.randint(0, 4)})")
+
+    def _simple_line(self) -> str:
+        line = self._simple()
+        return line if "\n" not in line else "a = 5"
+
+
+_JUMPS = ("break", "continue", "pass")

@@ -1,0 +1,112 @@
+"""Runs programs under the recorder, under a naive tracer, or under none: the tracer's test bench.
+
+Any Python ≥ 3.11, standard library only: ``python tracer_child.py GUEST_FOLDER``. Reads one JSON
+job a line, runs each in a forked process, writes one JSON answer a line.
+"""
+
+import io
+import json
+import os
+import sys
+import traceback
+
+sys.path.insert(0, sys.argv[1])
+
+from bindings import OPTIMIZED, hidden, program_codes
+from describe import Describer
+from tracer import Recorder
+
+
+class NaiveTracer:
+    """Describes every variable at every event; the truth to compare with."""
+
+    def __init__(self, code, limits):
+        self._codes = {id(code) for code, _ in program_codes(code)}
+        self._describe = Describer(
+            limits["max_value_chars"], limits["max_items"], limits["max_depth"]
+        )
+        self._frames = []
+        self._namespaces = {}
+        self.events = []
+
+    def start(self):
+        sys.settrace(self._hook)
+
+    def stop(self):
+        sys.settrace(None)
+
+    def _hook(self, frame, event, argument):
+        if id(frame.f_code) not in self._codes:
+            return None
+        number = next((n for n, known in enumerate(self._frames) if known is frame), None)
+        if number is None:
+            number = len(self._frames)
+            self._frames.append(frame)
+            if not frame.f_code.co_flags & OPTIMIZED:
+                self._namespaces[number] = frame.f_locals
+        variables = self._namespaces[number] if number in self._namespaces else frame.f_locals
+        self.events.append([event, frame.f_lineno, number, self._state(variables)])
+        return self._hook
+
+    def _state(self, variables):
+        named = {k: v for k, v in dict(variables).items() if type(k) is str and not hidden(k)}
+        return {k: str(self._describe(v)) for k, v in named.items()}
+
+
+def run(job):
+    code = compile(job["code"], "<program>", "exec")
+    records = []
+    tracer = None
+    if job["mode"] == "record":
+        tracer = Recorder(code, job["limits"], job["detail"], records.append)
+    elif job["mode"] == "naive":
+        tracer = NaiveTracer(code, job["limits"])
+    answer = perform(code, job, tracer)
+    if job["mode"] == "record":
+        tracer.finish()
+        answer["records"] = b"".join(records).decode("ascii")
+    elif job["mode"] == "naive":
+        answer["events"] = tracer.events
+    return answer
+
+
+def perform(code, job, tracer):
+    sys.stdin, sys.stdout = io.StringIO(job.get("stdin", "")), io.StringIO()
+    namespace = {"__name__": "__main__"}
+    answer = {"raised": None, "value": None}
+    if tracer:
+        tracer.start()
+    try:
+        exec(code, namespace)
+        if job.get("call"):
+            answer["value"] = repr(eval(job["call"], namespace))
+    except BaseException as error:
+        answer["raised"] = type(error).__name__
+    finally:
+        if tracer:
+            tracer.stop()
+    answer["stdout"] = sys.stdout.getvalue()
+    return answer
+
+
+def run_in_fork(job):
+    source, sink = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            answer = run(job)
+        except BaseException:
+            answer = {"failure": traceback.format_exc()}
+        with os.fdopen(sink, "w") as out:
+            json.dump(answer, out)
+        os._exit(0)
+    os.close(sink)
+    with os.fdopen(source) as answers:
+        text = answers.read()
+    os.waitpid(child, 0)
+    return text
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        sys.__stdout__.write(run_in_fork(json.loads(line)) + "\n")
+        sys.__stdout__.flush()
