@@ -176,7 +176,7 @@ class QuestionOptions(_Section):
     max_variables: int = Field(6, ge=1)
     choose: Literal["hardest", "last"] = "hardest"
     """Which variables when there are more: the most work to predict, or the last by insertion."""
-    max_value_chars: int = Field(80, ge=1)
+    max_value_chars: int = Field(80, ge=1, le=9_999)
     """Variables with a longer literal are not asked for."""
     min_difficulty: float = Field(0.0, ge=0)
     max_difficulty: float = Field(1e9, gt=0)
@@ -201,7 +201,7 @@ PAPER_OPTIONS: dict[str, Any] = {
     "need_stdout": True,
     "max_variables": 3,
     "choose": "last",
-    "max_value_chars": 10_000,
+    "max_value_chars": 9_999,
     "unique": "output",
     "wall_seconds": 5.0,
     "reward": "paper",

@@ -1,10 +1,18 @@
-"""Servers that misbehave as told, for the client's tests."""
+"""The real service, and servers that misbehave as told, for the client's tests."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.service import Service, running_service
 from tests.trainer_client.faulty_server import FaultyServer, Switch, serving
+
+
+@pytest.fixture(scope="session")
+def live_executor() -> Iterator[Service]:
+    """The real service under gVisor; tests that use it are marked ``gvisor``."""
+    with running_service("runsc", "--sandboxes", "2") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from executor_api.wire import (
     TraceResult,
     Verdict,
 )
-from trainer_client._exceptions import ExecutorError
+from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import QuestionOptions
 
@@ -73,7 +73,8 @@ async def make_samples(
 ) -> tuple[list[AlignmentSample], Counter[str]]:
     """Trace the failed rollouts; return the questions and how many were dropped, by reason.
 
-    Failures of the executor drop the sample too; they never raise here.
+    Failures of the executor drop the sample too. ``InvalidRequest`` and ``Unauthorized`` are
+    raised: they are the recipe's to mend.
     """
     dropped: Counter[str] = Counter()
     candidates = _candidates(rollouts, options, dropped)
@@ -193,6 +194,8 @@ def _request(candidate: _Candidate, options: QuestionOptions) -> TraceProgram:
 def _sample(
     candidate: _Candidate, trace: TraceResult | ExecutorError, options: QuestionOptions, step: int
 ) -> AlignmentSample:
+    if isinstance(trace, InvalidRequest | Unauthorized):
+        raise trace
     if isinstance(trace, ExecutorError) or trace.status is Verdict.SANDBOX_ERROR:
         raise Dropped("no_trace")
     raised = _check_ending(trace, options)

@@ -1,0 +1,249 @@
+"""The trainer with both objectives: a tiny random policy, the real executor under gVisor."""
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import split_tensor_dict
+
+from tests.service import KEY, Service
+from tests.trainer_client.tiny_policy import save_tiny_policy
+from trainer_client import train
+from trainer_client.alignment.pool import FILE_NAME
+from trainer_client.callbacks import METRICS_FILE
+from trainer_client.client import ExecutorClient
+from trainer_client.config import Recipe
+from trainer_client.models import load_policy
+from trainer_client.rewards import ExecutionReward, NoVerdicts
+from trainer_client.trainer import CodeRLPlusTrainer
+
+pytestmark = [
+    pytest.mark.gvisor,
+    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
+]
+
+GROUP = 2
+MUON = {"muon": {"learning_rate": 1e-2}}
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_policy(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODERL_API_KEY", KEY)
+
+
+@pytest.fixture
+def fields(policy: Path, live_executor: Service, tmp_path: Path) -> dict[str, Any]:
+    """Recipe fields: groups of two rollouts, three groups to a batch. No rollout passes both
+    tests, about half of them pass one."""
+    problems = tmp_path / "problems.jsonl"
+    tests = [{"kind": "stdio", "stdout": text} for text in ("0\n", "never\n")]
+    problems.write_text(
+        "".join(
+            json.dumps({"id": f"p{i}", "prompt": f"Problem {i}.", "tests": tests}) + "\n"
+            for i in range(12)
+        )
+    )
+    return {
+        "model": {"type": "hf", "path": str(policy)},
+        "data": {"type": "jsonl", "paths": [str(problems)], "instruction": "Go."},
+        "executor": {"url": [live_executor.url]},
+        "reward": {"extract": "tests.trainer_client.tiny_policy:any_program"},
+        "alignment": {"groups": 1, "max_prompt_tokens": 2000},
+        "grpo": {
+            "max_steps": 2,
+            "num_generations": GROUP,
+            "per_device_train_batch_size": 6,
+            "max_completion_length": 8,
+            "learning_rate": 1e-2,
+        },
+        "output_dir": str(tmp_path / "out"),
+    }
+
+
+def recipe(fields: dict[str, Any], **changes: Any) -> Recipe:
+    """The recipe with some fields of its sections changed."""
+    merged = {
+        key: {**fields.get(key, {}), **value} if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
+    return Recipe.model_validate({**fields, **merged})
+
+
+def metrics(chosen: Recipe) -> list[dict[str, Any]]:
+    lines = (chosen.output_dir / METRICS_FILE).read_text().splitlines()
+    return [entry for line in lines if "loss" in (entry := json.loads(line))]
+
+
+class Spy(CodeRLPlusTrainer):
+    """Keeps what the override returned."""
+
+    batches: list[dict[str, Any]]
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        self.batches.append(output)
+        return output
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Spy]]:
+    monkeypatch.setattr(Spy, "batches", [], raising=False)
+    monkeypatch.setattr(train, "CodeRLPlusTrainer", Spy)
+    yield Spy
+
+
+def test_both_objectives_are_trained_and_reported_apart(fields: dict[str, Any]) -> None:
+    chosen = recipe(fields, grpo={"max_steps": 3})
+    result = train.run(chosen)
+    assert (result.steps, result.interrupted) == (3, False)
+    first, second, third = metrics(chosen)
+    assert first["alignment/groups"] == 0
+    assert "alignment/reward" not in first
+    for entry in (second, third):
+        assert entry["alignment/groups"] == 1
+        assert 0 <= entry["alignment/reward"] <= 1
+    for entry in (first, second, third):
+        assert entry["code/pass_rate"] == 0
+        assert entry["code/verdict/wrong_answer"] == 6
+        assert entry["executor/failures"] == 0
+        assert entry["executor/latency_seconds"] > 0
+        assert entry["alignment/pool"] == 6
+    assert (chosen.output_dir / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("mode", "sizes"), [("append", [6, 8]), ("replace", [6, 6]), ("off", [6, 6])]
+)
+def test_batches_hold_whole_groups(
+    fields: dict[str, Any], spy: type[Spy], mode: str, sizes: list[int]
+) -> None:
+    alignment = {"enabled": False} if mode == "off" else {"mode": mode}
+    train.run(recipe(fields, alignment=alignment))
+    assert [len(batch["advantages"]) for batch in spy.batches] == sizes
+    for batch in spy.batches:
+        assert next(iter(batch.values())).ndim > 0  # TRL shuffles by the length of the first
+        assert int(batch["num_items_in_batch"]) == int(batch["completion_mask"].sum())
+        groups = batch["prompt_ids"].unflatten(0, (-1, GROUP))
+        assert (groups == groups[:, :1]).all()
+        assert batch["advantages"].view(-1, GROUP).sum(1).abs().max() < 1e-4
+
+
+def test_an_appended_batch_splits_into_steps_without_a_remainder(
+    fields: dict[str, Any], spy: type[Spy]
+) -> None:
+    """Three slices of one group each, grown by three groups: TRL drops what does not divide."""
+    grpo = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}
+    train.run(recipe(fields, grpo=grpo, alignment={"groups": 3}))
+    sizes = [[len(s["advantages"]) for s in split_tensor_dict(b, 3)] for b in spy.batches]
+    assert sizes == [[2, 2, 2], [4, 4, 4]]
+
+
+def test_groups_that_would_not_split_are_refused(fields: dict[str, Any]) -> None:
+    grpo = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}
+    with pytest.raises(ValueError, match=r"alignment.groups is 2 .*multiple of 3"):
+        train.run(recipe(fields, grpo=grpo, alignment={"groups": 2}))
+
+
+def test_a_pool_smaller_than_planned_asks_what_it_has(
+    fields: dict[str, Any], spy: type[Spy]
+) -> None:
+    train.run(recipe(fields, alignment={"groups": 50}))
+    assert [len(batch["advantages"]) for batch in spy.batches] == [6, 6 + 6 * GROUP]
+
+
+def test_long_questions_are_dropped(fields: dict[str, Any]) -> None:
+    chosen = recipe(fields, alignment={"max_prompt_tokens": 16})
+    train.run(chosen)
+    assert [entry["alignment/pool"] for entry in metrics(chosen)] == [0, 0]
+    assert metrics(chosen)[0]["alignment/dropped/long_prompt"] == 6
+
+
+def test_evaluation_asks_no_questions_and_leaves_the_pool_alone(
+    fields: dict[str, Any], spy: type[Spy]
+) -> None:
+    grpo = {"per_device_eval_batch_size": 6, "eval_strategy": "steps", "eval_steps": 1}
+    chosen = recipe(fields, grpo=grpo, evaluation={"data": fields["data"]})
+    result = train.run(chosen)
+    assert result.metrics["eval_code/pass_rate"] == 0
+    sizes = [len(batch["advantages"]) for batch in spy.batches]
+    evaluation = [6] * 4
+    assert sizes == [*evaluation, 6, *evaluation, 8, *evaluation, *evaluation]
+    assert [entry["alignment/pool"] for entry in metrics(chosen)] == [6, 6]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    fields: dict[str, Any], optimizer: str, tmp_path: Path
+) -> None:
+    fields = {**fields, "optimizer": {"type": optimizer, **MUON.get(optimizer, {})}}
+    fields["reward"] = {**fields["reward"], "type": "fraction"}
+    grpo = {"max_steps": 4, "save_steps": 2}
+    straight = recipe(fields, grpo=grpo, output_dir=str(tmp_path / "straight"))
+    train.run(straight)
+    resumed = recipe(fields, grpo=grpo, output_dir=str(tmp_path / "resumed"))
+    (tmp_path / "resumed").mkdir()
+    (straight.output_dir / "checkpoint-2").rename(tmp_path / "resumed" / "checkpoint-2")
+    assert train.run(resumed.model_copy(update={"resume": True})).steps == 4
+    ours, theirs = (load_policy(r.model.model_copy(update={"path": str(r.output_dir)}), tmp_path)
+                    for r in (straight, resumed))  # fmt: skip
+    start = load_policy(straight.model, tmp_path)[0].state_dict()
+    for name, parameter in ours[0].state_dict().items():
+        assert torch.equal(parameter, theirs[0].state_dict()[name]), name
+    assert any(not torch.equal(p, start[name]) for name, p in ours[0].state_dict().items())
+    pools = [(r.output_dir / "checkpoint-4" / FILE_NAME).read_text() for r in (straight, resumed)]
+    assert pools[0] == pools[1]
+    assert pools[0].count("\n") == 6
+    assert [entry["step"] for entry in metrics(resumed)] == [3, 4]
+
+
+def test_lora_trains_only_the_adapter(fields: dict[str, Any]) -> None:
+    chosen = recipe(fields, lora={"r": 4, "target_modules": ["q_proj"]})
+    train.run(chosen)
+    assert (chosen.output_dir / "adapter_model.safetensors").is_file()
+
+
+def test_an_executor_that_is_gone_stops_the_run(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing listens on the port: no reward, no gradient, and after three batches no run."""
+    monkeypatch.setattr(
+        train, "ExecutorClient", lambda url, key, **_: ExecutorClient(url, connection_attempts=1)
+    )
+    chosen = recipe(fields, grpo={"max_steps": 9}, executor={"url": ["http://127.0.0.1:9"]})
+    with pytest.raises(NoVerdicts, match="3 batches in a row"):
+        train.run(chosen)
+    entries = metrics(chosen)
+    assert len(entries) == 2
+    for entry in entries:
+        assert entry["executor/failures"] == 6
+        assert entry["grad_norm"] == 0
+        assert "code/reward" not in entry
+
+
+def test_the_private_names_used_still_exist_in_trl() -> None:
+    method = GRPOTrainer._generate_and_score_completions
+    assert list(inspect.signature(method).parameters) == ["self", "inputs"]
+    source = inspect.getsource(GRPOTrainer)
+    for name in ("self.async_loop", "self._metrics[mode]", "self.num_generations = "):
+        assert name in source
+    own = {n for n in vars(CodeRLPlusTrainer) if callable(getattr(CodeRLPlusTrainer, n))}
+    overridden = own & set(dir(GRPOTrainer)) - {"__init__"}
+    assert overridden == {"_generate_and_score_completions"}
+
+
+def test_rewards_are_recognized_as_asynchronous_and_named() -> None:
+    from trl.trainer.utils import get_callable_name, is_async_callable
+
+    reward = ExecutionReward(ExecutorClient("http://127.0.0.1:9"))
+    assert is_async_callable(reward)
+    assert get_callable_name(reward) == "code"
