@@ -1,5 +1,6 @@
 """The Docker runtime: what it refuses, and the one container that it makes."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -7,7 +8,7 @@ import pytest
 
 from executor_api.sandbox.docker import DockerRuntime
 from executor_api.sandbox.docker_spec import create_body, create_digest
-from executor_api.sandbox.runtime import RuntimeUnavailable, Sandbox
+from executor_api.sandbox.runtime import RuntimeUnavailable, Sandbox, SandboxDied
 
 Evaluate = Callable[[Sandbox, str], Awaitable[str]]
 
@@ -80,3 +81,42 @@ async def test_guest_sees_gvisor_and_few_capabilities(
     assert "CapBnd:\\t00000000010000eb" in status
     assert ids == "(1, 0, ['/guest/supervisor.py'])"
     assert "No route" in network or "unreachable" in network
+
+
+_AS_NOBODY = """
+import subprocess, sys
+source = (
+    "import os\\nos.setgroups([]); os.setresgid(*[65534] * 3); os.setresuid(*[65534] * 3)\\n"
+    "for fd, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):\\n"
+    "    try:\\n        print(os.open(f'/proc/1/fd/{fd}', mode))\\n"
+    "    except PermissionError:\\n        print('denied')\\n"
+)
+answer = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True).stdout
+"""
+
+
+@pytest.mark.docker
+async def test_unprivileged_program_cannot_reach_the_supervisors_streams(
+    runtime: DockerRuntime, evaluate: Evaluate
+) -> None:
+    sandbox = await runtime.start()
+    answer = await evaluate(sandbox, _AS_NOBODY)
+    await sandbox.stop()
+    assert eval(answer).split() == ["denied"] * 3
+
+
+@pytest.mark.docker
+async def test_sweeps_up_what_a_dead_service_left(
+    runtime: DockerRuntime, monkeypatch: pytest.MonkeyPatch, evaluator_image: str
+) -> None:
+    sandbox = await runtime.start()
+    sandbox._writer.close()  # as the kernel does for a killed service: the supervisor exits
+    async with asyncio.timeout(30):
+        while (await sandbox.inspect())["State"]["Running"]:
+            await asyncio.sleep(0.05)
+    monkeypatch.setattr("executor_api.sandbox.docker._LEFT_OVER_SECONDS", -1)
+    other = DockerRuntime(image=evaluator_image)
+    await other._sweep()
+    await other.close()
+    with pytest.raises(SandboxDied, match="the container is gone"):
+        await sandbox.inspect()

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from executor_api.sandbox.bundle import Sizes
 from executor_api.sandbox.runsc import RunscRuntime
-from executor_api.sandbox.runtime import RuntimeUnavailable, Sandbox
+from executor_api.sandbox.runtime import RuntimeUnavailable, Sandbox, SandboxDied
 
 pytestmark = pytest.mark.gvisor
 
@@ -121,6 +122,19 @@ async def test_memory_file_systems_are_bounded(runsc: RunscRuntime, evaluate: Ev
     await sandbox.stop()
 
 
+async def test_host_bounds_the_whole_sandboxs_memory(tmp_path: Path, evaluate: Evaluate) -> None:
+    runtime = RunscRuntime(guest=EVALUATOR, base=tmp_path / "state", sizes=Sizes(memory=200))
+    await runtime.verify()
+    sandbox = await runtime.start()
+    assert await evaluate(sandbox, "len(bytes(50 << 20))") == str(50 << 20)
+    if not list(Path("/sys/fs/cgroup").glob(f"**/{sandbox.id}")):
+        await runtime.close()
+        pytest.skip("no cgroups that a service may use on this machine")
+    with pytest.raises(SandboxDied):
+        await evaluate(sandbox, "len(b'x' * (600 << 20))")
+    await runtime.close()
+
+
 async def test_no_network(ask: Ask) -> None:
     answers = await ask(
         "socket.create_connection(('1.1.1.1', 53), 5)",
@@ -212,6 +226,7 @@ async def test_stop_leaves_no_trace(
 _SERVICE = """
 import asyncio, sys
 from pathlib import Path
+from executor_api.sandbox.bundle import Sizes
 from executor_api.sandbox.runsc import RunscRuntime
 
 async def main():
