@@ -34,9 +34,11 @@ VOLATILE: dict[str, Any] = {
     "python": "3.11.7",
     "queue_seconds": 0.0,
     "runtime": "runsc",
+    "stderr": "",
     "wall_seconds": 0.0,
 }
-"""Of results: what differs from run to run or between machines, and what stands in its place."""
+"""Of results: what differs from run to run or between machines (tracebacks between versions of
+Python), and what stands in its place."""
 
 
 def exported() -> dict[Path, str]:
