@@ -2,21 +2,18 @@
 
 import zlib
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import zstandard
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
 _CHUNK = 1 << 20
 _SHOWN_CHARS = 200
-
-
-class _Decoder(Protocol):
-    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 async def parse(request: Request, model: type[M]) -> M:
@@ -94,9 +91,9 @@ def _zstd() -> _Decode:
     return decode
 
 
-def _bounded(item: object) -> dict[str, object]:
+def _bounded(item: ErrorDetails) -> dict[str, Any]:
     """An error with at most a glimpse of the offending value."""
-    error = dict(item)  # type: ignore[call-overload]
+    error: dict[str, Any] = dict(item)
     error.pop("ctx", None)
     error["loc"] = ("body", *error["loc"])
     error["input"] = glimpse(error.get("input"))

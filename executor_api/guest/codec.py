@@ -12,6 +12,7 @@ input, in time and memory linear in the size of the text.
 
 from collections import Counter, OrderedDict, defaultdict
 from math import inf, isfinite
+from typing import Any
 
 MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
@@ -24,13 +25,13 @@ class NotPlain(ValueError):
     """The value, or something in it, is not plain data within bounds."""
 
 
-def encode(value, max_depth=MAX_DEPTH, max_items=MAX_ITEMS):
+def encode(value: Any, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) -> Any:
     """Return the JSON form of ``value``; raise ``NotPlain`` where it has none."""
     budget = [max_items]
     return _encode(value, max_depth, budget)
 
 
-def _encode(x, depth, budget):
+def _encode(x: Any, depth: int, budget: list[int]) -> Any:
     kind = type(x)
     if x is None or kind is bool or kind is str:
         return x
@@ -63,18 +64,18 @@ def _encode(x, depth, budget):
     raise NotPlain(f"a value of type {type.__dict__['__name__'].__get__(kind)}")
 
 
-def _items(x, kind, depth, budget):
+def _items(x: Any, kind: Any, depth: int, budget: list[int]) -> list[Any]:
     _spend(budget, kind.__len__(x))
     return [_encode(item, depth - 1, budget) for item in kind.__iter__(x)]
 
 
-def _spend(budget, count):
+def _spend(budget: list[int], count: int) -> None:
     budget[0] -= count
     if budget[0] < 0:
         raise NotPlain("too many items")
 
 
-def decode(form):
+def decode(form: Any) -> Any:
     """Return the value that ``form``, parsed JSON, stands for; raise ``NotPlain`` on any other."""
     try:
         return _decode(form, MAX_DEPTH + 1)
@@ -82,7 +83,7 @@ def decode(form):
         raise NotPlain(f"malformed value: {type(error).__name__}") from None
 
 
-def _decode(form, depth):
+def _decode(form: Any, depth: int) -> Any:
     kind = type(form)
     if kind is not list and kind is not dict:
         return form

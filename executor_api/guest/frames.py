@@ -2,19 +2,20 @@
 
 import json
 import struct
+from typing import Any
 
 HEAD = struct.Struct(">II")
 MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 256 << 20
 
 
-def pack(header, payload=b""):
+def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
     """Return one frame as bytes."""
     text = json.dumps(header).encode()
     return HEAD.pack(len(text), len(payload)) + text + payload
 
 
-def unpack_head(head):
+def unpack_head(head: bytes) -> tuple[int, int]:
     """Return (header length, payload length); raise ``ValueError`` beyond the bounds."""
     header, payload = HEAD.unpack(head)
     if header > MAX_HEADER or payload > MAX_PAYLOAD:

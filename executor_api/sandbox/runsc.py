@@ -122,7 +122,8 @@ class RunscRuntime:
         output = await self._command("--version")
         if not output.startswith("runsc version "):
             raise RuntimeUnavailable(
-                f"{self._runsc!r} --version says {output[:80]!r}: not gVisor's runsc; {_INSTALL}"
+                f"{self._runsc!r} --version says {output[:80]!r}: not gVisor's runsc; {_INSTALL}. "
+                f"{_OTHERWISE}"
             )
         return "runsc " + output.split()[2]
 

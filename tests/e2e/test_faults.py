@@ -42,11 +42,11 @@ def test_a_program_whose_every_sandbox_dies_has_no_verdict() -> None:
 
         def killer() -> None:
             while not stop.is_set():
+                time.sleep(1.5)  # long enough to start a sandbox, too short for the program
                 _kill_one_sandbox(service)
-                time.sleep(0.2)
 
         endless = {
-            "code": "import time\ntime.sleep(3)",
+            "code": "import time\ntime.sleep(8)",
             "tests": [{"kind": "stdio", "stdin": "", "stdout": ""}],
         }
         thread = threading.Thread(target=killer)

@@ -1,0 +1,129 @@
+"""HumanEval's canonical solutions are right, and what is done to them is wrong."""
+
+import ast
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.service import Service, running_service
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "HumanEval.jsonl.gz"
+
+LOW_TRUST = {
+    32,  # asserts on poly(coefficients, candidate(coefficients)), the program's own function
+    38,  # feeds the program's encode_cyclic into the candidate
+    50,  # feeds the program's encode_shift into the candidate
+}
+"""Tests that use one answer of the program as the argument of the next call."""
+
+UNSEEN_FLIPS = {
+    10: "beginning_of_suffix -= 1 for += 1: the tests have no string where it matters",
+    40: "range(i - 1, len(l)) for i + 1: no tested triple repeats an element to reach zero",
+    129: "val = n * n - 1 for + 1: only a bound above every cell",
+    147: "i * i - i - 1 for + 1: shifts every residue, and the tested counts stay equal",
+}
+"""Flipped operators that HumanEval's tests cannot tell from the original."""
+
+LIMITS = {"cpu_seconds": 3, "wall_seconds": 20, "memory_mb": 512}
+
+pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no HumanEval at {DATA}")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("runsc", marks=pytest.mark.gvisor),
+        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow]),
+    ],
+)
+def either_runtime(request: pytest.FixtureRequest) -> Iterator[Service]:
+    with running_service(request.param) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    with gzip.open(DATA, "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def program(row: dict[str, str], body: str) -> dict[str, Any]:
+    test = f"{row['test']}\ncheck({row['entry_point']})"
+    return {
+        "id": row["task_id"],
+        "code": row["prompt"] + body,
+        "tests": [{"kind": "assert", "code": test}],
+        "limits": LIMITS,
+    }
+
+
+def number(result: dict[str, Any]) -> int:
+    return int(result["id"].rpartition("/")[2])
+
+
+def test_canonical_solutions_are_accepted(
+    either_runtime: Service, rows: list[dict[str, str]]
+) -> None:
+    programs = [program(row, row["canonical_solution"]) for row in rows]
+    results = either_runtime.execute(*programs)
+    assert len(results) == 164
+    wrong = {r["id"]: r["tests"][0] for r in results if r["verdict"] != "accepted"}
+    assert not wrong
+    assert {number(r) for r in results if r["trust"] == "low"} == LOW_TRUST
+
+
+def test_returning_none_is_not_accepted(
+    either_runtime: Service, rows: list[dict[str, str]]
+) -> None:
+    results = either_runtime.execute(*(program(row, "    return None\n") for row in rows))
+    assert not [r["id"] for r in results if r["verdict"] in ("accepted", "sandbox_error")]
+
+
+@pytest.mark.slow
+def test_flipped_operators_are_not_accepted(
+    either_runtime: Service, rows: list[dict[str, str]]
+) -> None:
+    flipped = [p for row in rows if (p := flip(row)) is not None]
+    assert len(flipped) > 120
+    results = either_runtime.execute(*flipped)
+    assert not [r["id"] for r in results if r["verdict"] == "sandbox_error"]
+    assert {number(r) for r in results if r["verdict"] == "accepted"} == set(UNSEEN_FLIPS)
+
+
+_FLIPS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.GtE,
+    ast.GtE: ast.Lt,
+    ast.Gt: ast.LtE,
+    ast.LtE: ast.Gt,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+def flip(row: dict[str, str]) -> dict[str, Any] | None:
+    """The canonical solution with the first operator of its entry point flipped."""
+    tree = ast.parse(row["prompt"] + row["canonical_solution"])
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    entry = next(n for n in functions if n.name == row["entry_point"])
+    for node in ast.walk(entry):
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in _FLIPS:
+            node.ops[0] = _FLIPS[type(node.ops[0])]()  # type: ignore[call-overload]
+        elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in _FLIPS:
+            node.op = _FLIPS[type(node.op)]()  # type: ignore[assignment]
+        else:
+            continue
+        return program(row, "") | {"code": ast.unparse(tree)}
+    return None
