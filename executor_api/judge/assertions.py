@@ -27,7 +27,7 @@ __all__ = ["Conversion", "NoAssertion", "convert"]
 
 _MAX_CODE = 1_000_000
 _MAX_CALLS = 10_000
-_CLASS = re.compile(r"^class[ \t]+(\w+)", re.MULTILINE)
+_DEFINITION = re.compile(r"^(class|def|async[ \t]+def)[ \t]+(\w+)", re.MULTILINE)
 _PYTHON_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _MISSING = Failure(Verdict.SANDBOX_ERROR, "an answer is missing; run it again")
 
@@ -121,7 +121,7 @@ class Conversion:
         except AssertionFailed as failed:
             return _wrong(f"{self._quote(failed.node)} fails: found {failed.found}")
         except host.Unsupported as error:
-            return _wrong(f"the answer cannot be checked: {error}")
+            return Failure(Verdict.INVALID_VALUE, f"the answer cannot be checked: {error}")
         except (*_PYTHON_ERRORS, RecursionError, MemoryError) as error:
             return _wrong(f"checking the answer raised {type(error).__name__}: {error}")
         return None
@@ -144,15 +144,17 @@ def convert(code: str, program_code: str) -> Conversion | None:
     tree = parse_python(code)
     if len(code) > _MAX_CODE:
         return None
-    classes = frozenset(_CLASS.findall(program_code))
-    converted = _attempt(code, tree, Program(classes))
+    found = _DEFINITION.findall(program_code)
+    classes = frozenset(name for kind, name in found if kind == "class")
+    functions = frozenset(name for kind, name in found if kind != "class")
+    converted = _attempt(code, tree, Program(classes, functions))
     if converted is not None and converted.asks:
         return converted
     # ``assert sum(10, 15) == 25``: where the test asks for nothing else of the program's, a
     # builtin's name that the program defines means the program's. Never otherwise: a program
     # must not replace the ``abs`` that its answer is checked with.
     if shadows := _shadowed(tree, program_code):
-        return _attempt(code, tree, Program(classes, shadows)) or converted
+        return _attempt(code, tree, Program(classes, functions, shadows)) or converted
     return converted
 
 

@@ -156,6 +156,8 @@ class Expressions(References):
         return self._binary(node.op, self._plain(node.left), self._plain(node.right))
 
     def _binary(self, operator: ast.operator, left: Any, right: Any) -> Any:
+        if isinstance(operator, ast.Mod) and type(left) in (str, bytes):
+            raise Unsupported("string formatting with %")
         if left is DEFERRED or right is DEFERRED:
             return DEFERRED
         result = host.binary(type(operator).__name__, left, right)
@@ -296,7 +298,7 @@ class Expressions(References):
         return False
 
     def _call(self, node: ast.Call, *, statement: bool) -> Any:
-        if isinstance(node.func, ast.Attribute) and not self._is_rooted(node.func):
+        if isinstance(node.func, ast.Attribute) and not self._is_guests(node.func):
             owner = self._plain(node.func.value)
             if not isinstance(owner, host.Module):
                 return self._method(node, node.func.attr, owner, statement=statement)
@@ -308,6 +310,11 @@ class Expressions(References):
         if materialized := self._materialized(node, function):
             return materialized[0]
         return self._call_host(node, function)
+
+    def _is_guests(self, method: ast.Attribute) -> bool:
+        """Whether the guest has to call this method. Views of a dict it could not send back."""
+        view_of_answer = method.attr in host.VIEWS and isinstance(method.value, ast.Call)
+        return self._is_rooted(method) and not view_of_answer
 
     def _method(self, node: ast.Call, name: str, owner: Any, *, statement: bool) -> Any:
         arguments = self._arguments(node)
@@ -349,7 +356,7 @@ class Expressions(References):
             elif keyword.arg is None:
                 keywords |= _string_keys(value)
             else:
-                keywords[keyword.arg] = value
+                keywords[keyword.arg] = self._datum(value)
         return DEFERRED if values is DEFERRED else (values, keywords)
 
     def _materialized(self, node: ast.Call, function: Any) -> tuple[Any] | None:

@@ -20,6 +20,7 @@ __all__ = [
     "MATERIALIZERS",
     "MODULES",
     "Module",
+    "VIEWS",
     "TooLarge",
     "Unsupported",
     "binary",
@@ -37,6 +38,9 @@ __all__ = [
 
 MAX_BITS = 100_000
 MAX_SIZE = 1_000_000
+
+VIEWS = frozenset({"items", "keys", "values"})
+"""Methods whose result is not plain data, so that the host must call them."""
 
 MATERIALIZERS = frozenset({"list", "tuple", "set", "sorted"})
 """Builtins that the guest can apply to what a call returned, iterators included."""
@@ -216,9 +220,15 @@ def _checked_range(*bounds: Any) -> range:
 
 
 def _total(items: Iterable[Any], /, start: Any = 0) -> Any:
-    if type(start) not in (int, float, complex, bool):
-        raise Unsupported("sum with such a start")
-    return sum(items, start)
+    kind = type(start)
+    if kind not in (list, tuple):
+        return sum(items, start)
+    joined = list(start)  # linear, where Python's own sum is quadratic
+    for item in items:
+        if type(item) is not kind:
+            raise TypeError(f"cannot add {type(item).__name__} to {kind.__name__}")
+        joined.extend(item)
+    return kind(joined)
 
 
 def _type(value: Any) -> type:

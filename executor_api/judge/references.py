@@ -21,7 +21,7 @@ __all__ = ["DEFERRED", "Calls", "Function", "Key", "Program", "Reference", "Refe
 Key = tuple[int, ...]
 """A call's place: the id of its syntax node, then the loop turns around it."""
 
-_BUDGET = 1_000_000
+_BUDGET = 500_000
 _MAX_SOURCE = 1_000_000
 _PYTHON_BUILTINS = frozenset(dir(builtins))
 
@@ -49,6 +49,7 @@ class Program:
     """What the test code may know of the program: which names are its own."""
 
     classes: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
     shadows: frozenset[str] = frozenset()
     """Names of builtins that stand for the program's own definitions in this test code."""
 
@@ -204,9 +205,12 @@ class References(ABC):
 
     def _ask_value(self, node: ast.expr, reference: Reference) -> Any:
         made = reference.node
+        program = self._program
         callee = made.func if isinstance(made, ast.Call) else None
-        if isinstance(callee, ast.Name) and callee.id in self._program.classes:
+        if isinstance(callee, ast.Name) and callee.id in program.classes:
             raise Unsupported("an object of the program's as a value")
+        if isinstance(made, ast.Name) and made.id in program.classes | program.functions:
+            raise Unsupported("a function of the program's as a value")
         return self._ask_expression(node, made)
 
     def _ask_expression(self, node: ast.expr, expression: ast.expr) -> Any:
