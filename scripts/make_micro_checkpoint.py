@@ -1,4 +1,4 @@
-"""Make the micro model's warm-started checkpoint: about fifteen minutes on one CPU core.
+"""Make the micro model's warm-started checkpoint: about seven minutes on one CPU core.
 
 OMP_NUM_THREADS=1 python scripts/make_micro_checkpoint.py [DIRECTORY]
 """

@@ -1,7 +1,8 @@
 """Supervised warm start: write programs, and predict the variables of programs.
 
 Stops early on purpose. A converged start leaves reinforcement learning nothing to do; the
-checkpoint that ships solves about half of the held-out problems.
+checkpoint that ships writes a correct program for some six in ten fully stated held-out problems,
+and predicts the variables of nearly all their references.
 """
 
 import random
@@ -29,9 +30,9 @@ IGNORED = -100
 class WarmStart:
     """The vetted schedule."""
 
-    steps: int = 1500
+    steps: int = 600
     batch: int = 64
-    writing: float = 0.4
+    writing: float = 0.08
     """Share of examples that write a program; the rest predict variables."""
     hide: float = 0.2
     muon_learning_rate: float = 0.006

@@ -1,0 +1,116 @@
+"""The shipped checkpoint writes programs, answers questions, and leaves room to learn."""
+
+from pathlib import Path
+
+import pytest
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from executor_api.wire import CallSpec, ExecuteResult
+from trainer_client.alignment.questions import Rollout
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.data.problem import Problem
+from trainer_client.evaluate import Programs, Sampling, ask, complete
+from trainer_client.micro.alignment import MicroFormat
+from trainer_client.micro.family import Split
+from trainer_client.micro.model import CHECKPOINT, load_model, new_model, save_model
+from trainer_client.micro.problems import generate
+from trainer_client.micro.warmstart import IGNORED, Example, WarmStart, encode, warm_start
+
+GREEDY = Sampling(temperature=0.0, max_new_tokens=48)
+Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return load_model()
+
+
+def test_checkpoint_is_small() -> None:
+    assert sum(file.stat().st_size for file in CHECKPOINT.iterdir()) < 8_000_000
+
+
+def test_checkpoint_has_between_one_and_five_million_parameters(policy: Policy) -> None:
+    assert 1_000_000 <= policy[0].num_parameters() <= 5_000_000
+
+
+def test_checkpoint_writes_some_but_not_all_references(policy: Policy) -> None:
+    problems = generate(Split.HELD_OUT, 100, seed=7, hide=0.0)
+    written = complete(*policy, [p.prompt or "" for p in problems], GREEDY)
+    right = sum(code == p.reference for code, p in zip(written, problems, strict=True))
+    assert 15 <= right <= 95
+
+
+def question(text: str) -> AlignmentSample:
+    return AlignmentSample(
+        program="def f(s):\n    x = s[1:]\n    y = 'd' + x\n    return y\n",
+        call=CallSpec(function="f", args=[text]),
+        variables={"f.x": repr(text[1:]), "f.y": repr("d" + text[1:])},
+    )
+
+
+def test_checkpoint_answers_most_easy_questions(policy: Policy) -> None:
+    questions = [question(text) for text in ("abc", "cab", "eeda", "bdace", "adeb", "ccba")]
+    answers = ask(*policy, questions, MicroFormat(), GREEDY)
+    assert sum(answers.fractions) >= 3
+    assert len(answers.exact) == 6 and set(answers.exact) <= {0.0, 1.0}
+
+
+def test_completions_come_in_the_order_of_the_prompts(policy: Policy) -> None:
+    prompts = [p.prompt or "" for p in generate(Split.HELD_OUT, 12, seed=9)]
+    small = Sampling(temperature=0.0, max_new_tokens=48, batch=5)
+    together = complete(*policy, prompts, small)
+    assert together == [complete(*policy, [prompt], GREEDY)[0] for prompt in prompts]
+
+
+def test_sampling_is_reproducible_from_its_seed(policy: Policy) -> None:
+    prompts = [p.prompt or "" for p in generate(Split.HELD_OUT, 40, seed=9, hide=1.0)]
+    first, again, other = (complete(*policy, prompts, Sampling(seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_saving_and_loading_keep_the_model(policy: Policy, tmp_path: Path) -> None:
+    model, tokenizer = policy
+    save_model(new_model(tokenizer, seed=1), tokenizer, tmp_path)
+    loaded, _ = load_model(tmp_path)
+    assert loaded.config.to_dict()["hidden_size"] == model.config.hidden_size
+    assert loaded.dtype == model.dtype
+
+
+def test_a_directory_without_a_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="make_micro_checkpoint"):
+        load_model(tmp_path)
+
+
+def test_only_the_completion_is_trained_on(policy: Policy) -> None:
+    _, tokenizer = policy
+    batch = encode(tokenizer, [Example("# ab\n", "x = 'a'\n"), Example("# abcdefgh\n", "y\n")])
+    assert batch["input_ids"].shape == batch["labels"].shape == batch["attention_mask"].shape
+    trained = [tokenizer.decode(row[row != IGNORED]) for row in batch["labels"]]
+    assert trained == ["x = 'a'\n<eos>", "y\n<eos>"]
+
+
+def test_warm_start_lowers_the_loss() -> None:
+    losses: list[float] = []
+    warm_start(WarmStart(steps=12, batch=16), lambda _, loss: losses.append(loss))
+    assert len(losses) == 12 and sum(losses[-3:]) < 0.95 * sum(losses[:3])
+
+
+def rollout(problem: Problem, verdict: str) -> Rollout:
+    passed = None if verdict == "sandbox_error" else 0
+    result = ExecuteResult.model_validate(
+        {"id": "", "index": 0, "verdict": verdict, "passed": passed, "total": 9, "runtime": "runsc"}
+    )
+    return Rollout(problem.id, "", problem.tests, result)
+
+
+def test_pass_rate_leaves_out_what_has_no_verdict() -> None:
+    problem = generate(Split.TRAIN, 1, seed=0)[0]
+    rows = [["accepted", "wrong_answer"], ["accepted", "sandbox_error"], ["time_limit"] * 2]
+    programs = Programs([[rollout(problem, verdict) for verdict in row] for row in rows])
+    assert programs.pass_rates == [0.5, 1.0, 0.0]
+
+
+def test_a_problem_without_any_verdict_is_an_error() -> None:
+    problem = generate(Split.TRAIN, 1, seed=0)[0]
+    with pytest.raises(ValueError, match="has no verdict: the sandbox failed on all of its 2"):
+        _ = Programs([[rollout(problem, "sandbox_error")] * 2]).pass_rates
