@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from trainer_client.config import ConfigError
+
 __all__ = ["MuonAndAdamW", "muon_and_adamw"]
 
 
@@ -57,7 +59,7 @@ def muon_and_adamw(
     chosen = {id(p) for p in matrices}
     rest = [p for p in trainable if id(p) not in chosen]
     if not matrices or not rest:
-        raise ValueError(
+        raise ConfigError(
             "optimizer.type is 'muon', but the trainable parameters are not both matrices and "
             "others (as with LoRA); use 'adamw'"
         )

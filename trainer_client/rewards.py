@@ -18,6 +18,7 @@ from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
+from trainer_client.config import ConfigError
 from trainer_client.data import rows
 
 __all__ = [
@@ -77,14 +78,14 @@ def resolve_extract(name: str) -> Extract:
 
 
 def import_object(field: str, path: str) -> Any:
-    """Import ``package.module:name``; raise ``ValueError`` naming the field and the remedy."""
+    """Import ``package.module:name``; raise ``ConfigError`` naming the field and the remedy."""
     module, colon, name = path.partition(":")
     try:
         if not colon:
             raise ImportError("it has no ':'")
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
+        raise ConfigError(
             f"{field} is {path!r}: {error}; name an object as package.module:name"
         ) from None
 

@@ -8,6 +8,7 @@ with ``executor.url`` set, so that all of them share one executor.
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers import PreTrainedModel, PrinterCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
+from trainer_client._exceptions import ExecutorError
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
 from trainer_client.callbacks import MetricsFile, PoolCheckpoint, Progress, StopOnInterrupt
 from trainer_client.client import ExecutorClient
@@ -31,12 +33,12 @@ from trainer_client.config import (
     Recipe,
     load_recipe,
 )
-from trainer_client.data.problem import load_problems
+from trainer_client.data.problem import DataError, load_problems
 from trainer_client.data.rows import to_dataset
-from trainer_client.local_executor import running_executor
+from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, device_dtype, load_policy
 from trainer_client.optimizers import muon_and_adamw
-from trainer_client.rewards import ExecutionReward, import_object, resolve_extract
+from trainer_client.rewards import ExecutionReward, NoVerdicts, import_object, resolve_extract
 from trainer_client.trainer import Alignment, CodeRLPlusTrainer
 
 __all__ = ["RunResult", "build_trainer", "main", "run"]
@@ -56,9 +58,24 @@ class RunResult:
     """Of the last evaluation and the whole training."""
 
 
-def main(recipe: Path, overrides: Sequence[str] = ()) -> RunResult:
-    """Load a recipe with its overrides and run it. Raises ``ConfigError`` before any work."""
-    return run(load_recipe(recipe, overrides))
+def main(recipe: Path, overrides: Sequence[str] = ()) -> int:
+    """Load a recipe with its overrides and run it; return the exit status of ``coderl train``:
+    0 after the last step, 1 where the run failed or was interrupted, 2 for a recipe that is not
+    valid (said before any work is done)."""
+    try:
+        result = run(load_recipe(recipe, overrides))
+    except (ConfigError, DataError) as error:
+        print(f"coderl train: {error}", file=sys.stderr)
+        return 2
+    except (ExecutorError, ExecutorNotReady, NoVerdicts) as error:
+        print(f"coderl train: {error}", file=sys.stderr)
+        return 1
+    if result.interrupted:
+        print(
+            f"interrupted after step {result.steps}; go on with --resume",
+            file=sys.stderr,
+        )
+    return int(result.interrupted)
 
 
 def run(recipe: Recipe) -> RunResult:

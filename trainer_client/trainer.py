@@ -22,7 +22,7 @@ from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.pool import AlignmentPool
 from trainer_client.alignment.questions import Rollout, Tracer, make_samples
 from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.config import AlignmentConfig
+from trainer_client.config import AlignmentConfig, ConfigError
 from trainer_client.data import rows
 from trainer_client.rewards import AlignmentReward, ExecutionReward
 
@@ -90,7 +90,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         """Alignment groups in a full generation batch of this process."""
         local = self.args.generation_batch_size // self.accelerator.num_processes
         if local % self.num_generations:
-            raise ValueError(
+            raise ConfigError(
                 f"a process's generation batch ({local} rollouts) has to hold whole groups of "
                 f"{self.num_generations}; change grpo.per_device_train_batch_size"
             )
@@ -100,7 +100,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         if config.mode == "replace":
             whole = min(whole, code)
         if whole == 0 or (config.groups and whole != wanted):
-            raise ValueError(
+            raise ConfigError(
                 f"alignment.groups is {wanted} (of {code} groups, mode {config.mode!r}): it has to "
                 f"be a positive multiple of {self._unit}, so that the batch splits evenly into "
                 f"{self.args.steps_per_generation} steps; set alignment.groups"
