@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +22,10 @@ from executor_api.wire import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from executor_api.execution import Executor, Ticket
+    from trainer_client import ExecutorClient
+
 M = TypeVar("M")
 
 _COLOURS = {Verdict.ACCEPTED: "green", "completed": "green", Verdict.SANDBOX_ERROR: "magenta"}
@@ -37,10 +41,8 @@ def run_file(file: Path, tests: Path, url: str | None, runtime: str | None) -> E
     if url is not None:
         return _remote(url, lambda client: client.execute([program]))
 
-    async def local(executor: Any) -> Any:
-        return await executor.execute("local", ExecuteRequest(programs=[program]))
-
-    return _local(runtime, local)
+    request = ExecuteRequest(programs=[program])
+    return _local(ExecuteResult, runtime, lambda executor: executor.execute("local", request))
 
 
 def trace_file(
@@ -51,10 +53,8 @@ def trace_file(
     if url is not None:
         return _remote(url, lambda client: client.trace([program]))
 
-    async def local(executor: Any) -> Any:
-        return await executor.trace("local", TraceRequest(programs=[program]))
-
-    return _local(runtime, local)
+    request = TraceRequest(programs=[program])
+    return _local(TraceResult, runtime, lambda executor: executor.trace("local", request))
 
 
 def _call(text: str) -> dict[str, str]:
@@ -84,7 +84,7 @@ def _validated(model: type[M], fields: dict[str, Any]) -> M:
         raise typer.BadParameter(f"{place}: {first['msg']}") from None
 
 
-def _remote(url: str, ask: Callable[[Any], Awaitable[list[M]]]) -> M:
+def _remote(url: str, ask: "Callable[[ExecutorClient], Awaitable[list[M]]]") -> M:
     from trainer_client import ExecutorClient
 
     async def go() -> M:
@@ -94,7 +94,11 @@ def _remote(url: str, ask: Callable[[Any], Awaitable[list[M]]]) -> M:
     return asyncio.run(go())
 
 
-def _local(runtime: str | None, submit: Callable[[Any], Awaitable[Any]]) -> Any:
+def _local(
+    kind: type[M],
+    runtime: str | None,
+    submit: "Callable[[Executor], Awaitable[list[Ticket]]]",
+) -> M:
     from executor_api.execution import BadRequest, in_order
     from executor_api.local import local_executor
     from executor_api.sandbox.runtime import RuntimeUnavailable
@@ -102,9 +106,10 @@ def _local(runtime: str | None, submit: Callable[[Any], Awaitable[Any]]) -> Any:
 
     chosen: dict[str, Any] = {"sandboxes": 1} | ({"runtime": runtime} if runtime else {})
 
-    async def go() -> Any:
+    async def go() -> M:
         async with local_executor(Settings(**chosen)) as executor:
             (result,) = await in_order(await submit(executor))
+            assert isinstance(result, kind)
             return result
 
     try:

@@ -4,10 +4,11 @@ Service and client share this module, so it imports neither a web framework nor 
 ``proto/`` holds its language-neutral export; a test fails when the two drift apart.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -210,9 +211,23 @@ class TraceRequest(_Model):
 # --- results ----------------------------------------------------------------------------
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _encodable(text: Any) -> Any:
+    """Bytes that were not UTF-8 arrive as lone surrogates, which JSON cannot carry."""
+    if type(text) is str and not text.isascii():
+        return _SURROGATE.sub("\ufffd", text)
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_encodable)]
+"""What a program said or named: U+FFFD stands for what is not Unicode."""
+
+
 class ExceptionInfo(_Result):
-    type: str
-    message: str
+    type: Text
+    message: Text
     line: int | None = None
     """In the submitted code; null where no frame of it was on the stack."""
 
@@ -221,17 +236,17 @@ class TestResult(_Result):
     __test__ = False  # not a pytest class
 
     verdict: Verdict
-    stdout: str = ""
+    stdout: Text = ""
     stdout_truncated: bool = False
-    stderr: str = ""
-    value: str | None = None
+    stderr: Text = ""
+    value: Text | None = None
     """Python literal of what a call returned."""
     exception: ExceptionInfo | None = None
     limit: Literal["cpu", "wall"] | None = None
     """Which clock ran out, for ``time_limit``."""
     trust: Literal["high", "low"] = "high"
     """``low``: the expectation had to enter the sandbox (an assertion the host could not judge)."""
-    message: str | None = None
+    message: Text | None = None
     """One sentence for people on why the test failed, where there is more to say."""
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -273,13 +288,13 @@ class ExecuteSummary(_Result):
 class TraceFrame(_Result):
     id: int
     parent: int | None
-    function: str
+    function: Text
     """Qualified name, ``<module>`` for the module itself."""
     line: int
 
 
 TraceEvent = tuple[
-    Literal["call", "line", "return", "yield", "exception"], int, int, dict[str, str | None]
+    Literal["call", "line", "return", "yield", "exception"], int, int, dict[Text, Text | None]
 ]
 """``[kind, line, frame, changed]``; a deleted variable is null."""
 
@@ -287,8 +302,8 @@ TraceEvent = tuple[
 class LastDefinition(_Result):
     """A variable's value at its last definition."""
 
-    value: str
-    type: str
+    value: Text
+    type: Text
     line: int
     visits: int
     """How often it was defined."""
@@ -299,15 +314,15 @@ class TraceResult(_Result):
     index: int
     status: Verdict | Literal["completed"]
     limit: Literal["cpu", "wall"] | None = None
-    stdout: str = ""
+    stdout: Text = ""
     stdout_truncated: bool = False
-    stderr: str = ""
-    value: str | None = None
+    stderr: Text = ""
+    value: Text | None = None
     exception: ExceptionInfo | None = None
-    message: str | None = None
+    message: Text | None = None
     frames: list[TraceFrame] = []
     events: list[TraceEvent] = []
-    final: dict[str, dict[str, LastDefinition]] = {}
+    final: dict[str, dict[Text, LastDefinition]] = {}
     """Frame id → variable → its last definition."""
     executed_lines: list[int] = []
     complete: bool = True

@@ -23,6 +23,7 @@ from process import read_streams
 FILE_NAME = "<program>"
 MAX_ANSWER = 64 << 20
 _LENGTH = struct.Struct(">I")
+_write = os.write  # programs do replace functions of os
 _MATERIALIZE = {
     kind.__name__: kind
     for kind in (list, tuple, set, frozenset, dict, sorted, str, sum, len, max, min, any, all)
@@ -59,7 +60,7 @@ class Reporter:
 def write_all(fd, data):
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        view = view[_write(fd, view) :]
 
 
 def _cpu():
