@@ -1,6 +1,8 @@
 """``coderl``: serve, run, trace, train, eval, bench. Each command imports only what it needs."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,6 +118,21 @@ def train(
     from trainer_client.train import main as train_main
 
     raise typer.Exit(train_main(recipe, context.args))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="throughput")] = "throughput",
+) -> None:
+    """Measure against a baseline, in one run; from a checkout of the sources."""
+    folder = Path(__file__).parents[1] / "bench"
+    names = sorted(file.stem for file in folder.glob("*.py"))
+    if name not in names:
+        known = ", ".join(names) or f"none: {folder} is missing, run it from a checkout"
+        raise typer.BadParameter(f"no benchmark {name!r}; there are: {known}", param_hint="NAME")
+    command = [sys.executable, str(folder / f"{name}.py"), *context.args]
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 def main() -> None:
