@@ -28,7 +28,10 @@ __all__ = ["Conversion", "NoAssertion", "convert"]
 _MAX_CODE = 1_000_000
 _MAX_CALLS = 10_000
 _DEFINITION = re.compile(r"^(class|def|async[ \t]+def)[ \t]+(\w+)", re.MULTILINE)
-_PYTHON_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_PYTHON_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(RuntimeError, TypeError, ValueError),
+)
 _MISSING = Failure(Verdict.SANDBOX_ERROR, "an answer is missing; run it again")
 
 
@@ -122,7 +125,7 @@ class Conversion:
             return _wrong(f"{self._quote(failed.node)} fails: found {failed.found}")
         except host.Unsupported as error:
             return Failure(Verdict.INVALID_VALUE, f"the answer cannot be checked: {error}")
-        except (*_PYTHON_ERRORS, RecursionError, MemoryError) as error:
+        except _PYTHON_ERRORS as error:
             return _wrong(f"checking the answer raised {type(error).__name__}: {error}")
         return None
 
@@ -166,8 +169,8 @@ def _attempt(code: str, tree: ast.Module, program: Program) -> Conversion | None
         interpreter.run()
     except AssertionFailed:
         complete = False  # whatever the answers, the test ends here: the second run says so
-    except (host.Unsupported, *_PYTHON_ERRORS, RecursionError, MemoryError):
-        return None
+    except Exception:
+        return None  # not for the host, or an error of the test code's own: the sandbox will tell
     if complete and not interpreter.assertions:
         raise NoAssertion("the code executes no assertion")
     guest_tests = collector.guest_tests or [{"kind": "eval", "expression": "None"}]

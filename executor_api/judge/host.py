@@ -363,7 +363,7 @@ _MATH = (
     "isnan isqrt lcm log log10 log2 nan pi pow radians sin sqrt tan tau trunc"
 )
 _STRING = "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits punctuation whitespace"
-_RANDOM = "choice choices gauss randint random randrange sample shuffle uniform"
+_RANDOM = "choice choices gauss randint random randrange sample seed shuffle uniform"
 
 
 def _factorial(n: int) -> int:

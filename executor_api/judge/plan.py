@@ -15,7 +15,7 @@ from executor_api.judge import text, values
 from executor_api.judge.assertions import Conversion, NoAssertion, convert, observed
 from executor_api.judge.literals import LiteralError, literal, parse
 from executor_api.judge.verdicts import Failure, call_failure, stdio_failure
-from executor_api.observation import NO_VALUE, Observation, Outcome
+from executor_api.observation import NO_VALUE, Observation
 from executor_api.wire import TestResult, Verdict
 
 __all__ = ["Plan", "PlanError", "guest_call", "overall", "plan"]
@@ -222,11 +222,12 @@ def _judge_in_sandbox(observations: Sequence[Observation]) -> Failure | None:
     seen = observed(observations, 0)
     if seen is None:
         return _MISSING
-    raised = seen.outcome is Outcome.RAISED and seen.exception
-    if raised and raised.type == "AssertionError":
-        found = f": {raised.message}" if raised.message else ""
-        return _wrong(f"an assertion failed{found}", exception=raised)
-    return call_failure(seen, needs_value=False)
+    failure = call_failure(seen, needs_value=False)
+    raised = failure.exception if failure else None
+    if raised is None or raised.type != "AssertionError":
+        return failure
+    found = f": {raised.message}" if raised.message else ""
+    return _wrong(f"an assertion failed{found}", exception=raised)
 
 
 def _wrong(message: str | None, exception: wire.ExceptionInfo | None = None) -> Failure | None:

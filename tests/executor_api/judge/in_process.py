@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ def observe(code: str, guest_tests: Sequence[dict[str, Any]]) -> list[Observatio
     """Run ``guest_tests`` as the guest does, on one namespace."""
     namespace: dict[str, Any] = {"__name__": "program"}
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\\d" in a reference solution
             exec(compile(code, "<program>", "exec"), namespace)
     except Exception as error:
         return [raised(error) for _ in guest_tests]

@@ -1,5 +1,6 @@
 """Test code as calls that the host judges: what converts, into what, and what it decides."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -132,6 +133,18 @@ SANDBOXED = [
     "assert (x := f(1)) == 1",
     "global f\nassert f(1)",
     "del f\nassert f(1)",
+    "break\nassert f(1)",
+    "d = {1: 2}\nfor k in d:\n    d[k + 1] = 3\nassert f(d)",
+    "assert f(1, *2)",
+    "assert f(**{1: 2})",
+    "a, *b = [1, 2]\nassert f(a)",
+    "def t(*args):\n    assert f(args)\nt(1)",
+    "def t(a):\n    assert f(a)\nt()",
+    "from math import dist\nassert f(dist)",
+    "import math as m\nassert m.dist([1], [2]) == f(1)",
+    "assert sorted(f(1), key=lambda x, y=1: y) == [1]",
+    "assert {**{}, 'a': f(1)}['a'] == 1",
+    "assert f(1) == b'%d' % 3",
     "assert 10 ** 10 ** 10 == f(1)",
     "assert 'a' * 10 ** 10 == f(1)",
     "assert 1 << 10 ** 10 == f(1)",
@@ -254,6 +267,28 @@ JUDGED: list[tuple[str, list[Any], bool]] = [
         [0, 1],
         True,
     ),
+    ("assert [y for x in f(1) for y in x if y > 1] == [2, 3]", [[[1, 2], [3]]], True),
+    ("assert [x * f(x) for x in range(2) for _ in 'ab'] == [0, 0, 3, 3]", [1, 2, 3, 3], True),
+    ("x: int = f(1)\nassert x == 1", [1], True),
+    ("x = 1\nx += f(1)\nassert x == 3", [2], True),
+    ("n = {}\nn['a'] = 1\nassert f(n) == 1", [1], True),
+    ("xs = [3, 1]\nxs.sort(reverse=True)\nxs.append(4)\nassert f(xs) == xs[::-1][0]", [4], True),
+    ("assert -f(1) == 1 and +f(2) == 2 and ~f(3) == -4", [-1, 2, 3], True),
+    ("assert f(1) + 1 == 2 and f(2) - 1 == 1 and f(3) // 2 == 1", [1, 2, 3], True),
+    ("assert f(1) % 2 == 1 and f(2) ** 2 == 4 and f(3) << 1 == 6", [1, 2, 3], True),
+    ("assert f(1) * 'a' == 'aa' and [0] * f(2) == [0]", [2, 1], True),
+    ("assert pow(f(1), 2, 5) == 4 and divmod(f(2), 2) == (1, 1)", [3, 3], True),
+    (
+        "assert list(map(str, f(1))) == ['1'] and list(filter(None, f(2))) == [1]",
+        [[1], [0, 1]],
+        True,
+    ),
+    ("assert [*enumerate(f(1))] == [(0, 'a')]", ["a"], True),
+    ("assert list(reversed(f(1))) == [2, 1]", [[1, 2]], True),
+    ("import random\nrandom.seed(1)\nrandom.random()\nassert f(1) == 1", [1], True),
+    ("import copy\nx = [1]\nassert f(copy.deepcopy(x)) == x", [[1]], True),
+    ("import string\nassert f(1) in string.digits", ["5"], True),
+    ("assert ' '.join(w.title() for w in f(1)) == 'A B'", [["a", "b"]], True),
     ("assert sum(f(i) for i in range(3)) == 6", [1, 2, 3], True),
     ("assert [f(i) for i in range(2)] == [0, 1]", [0, 1], True),
 ]
@@ -262,6 +297,19 @@ JUDGED: list[tuple[str, list[Any], bool]] = [
 @pytest.mark.parametrize(("code", "answers", "holds"), JUDGED)
 def test_judges(code: str, answers: list[Any], holds: bool) -> None:
     assert verdict(code, *answers) is (Verdict.ACCEPTED if holds else Verdict.WRONG_ANSWER)
+
+
+@pytest.mark.parametrize(("code", "answers", "holds"), JUDGED)
+def test_python_judges_the_same(code: str, answers: list[Any], holds: bool) -> None:
+    pending = iter(answers)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "assertion is always true"
+            exec(code, {"f": lambda *args, **kwargs: next(pending)})
+    except Exception:
+        assert not holds
+    else:
+        assert holds
 
 
 def test_the_message_quotes_the_assertion_and_what_was_found() -> None:

@@ -1,0 +1,87 @@
+"""Public data sets: how much of their test code converts, and that references are accepted."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executor_api.judge.assertions import Conversion, convert
+from executor_api.wire import Verdict
+from tests.executor_api.judge.in_process import judge_program, observe
+
+DATA = Path(__file__).parents[4] / "shared" / "data"
+NOT_CONVERTED = ["HumanEval/32", "HumanEval/38", "HumanEval/50"]
+"""Their candidates get what another function of the program returned before."""
+
+Row = dict[str, Any]
+
+
+def rows(name: str) -> list[Row]:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"the data set {name} is not beside the repository, in shared/data")
+    with gzip.open(path, "rt") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def humaneval() -> list[Row]:
+    return rows("HumanEval.jsonl.gz")
+
+
+def humaneval_test(row: Row) -> str:
+    return f"{row['test']}\ncheck({row['entry_point']})"
+
+
+def test_humaneval_converts_but_for_three(humaneval: list[Row]) -> None:
+    sandboxed = [
+        row["task_id"] for row in humaneval if convert(humaneval_test(row), row["prompt"]) is None
+    ]
+    assert len(humaneval) == 164
+    assert sandboxed == NOT_CONVERTED
+
+
+def test_humaneval_accepts_its_references(humaneval: list[Row]) -> None:
+    for row in humaneval:
+        code = row["prompt"] + row["canonical_solution"]
+        (result,) = judge_program(code, [{"kind": "assert", "code": humaneval_test(row)}])
+        assert result.verdict is Verdict.ACCEPTED, (row["task_id"], result.message)
+        assert result.trust == ("low" if row["task_id"] in NOT_CONVERTED else "high")
+
+
+@pytest.mark.parametrize("body", ["return None", "return True", "return []", "raise OSError"])
+def test_humaneval_accepts_no_constant(humaneval: list[Row], body: str) -> None:
+    for row in humaneval:
+        code = f"{row['prompt']}    {body}\n"
+        (result,) = judge_program(code, [{"kind": "assert", "code": humaneval_test(row)}])
+        assert result.verdict in (Verdict.WRONG_ANSWER, Verdict.RUNTIME_ERROR), row["task_id"]
+
+
+def test_mbpp_converts_and_accepts_its_references() -> None:
+    for row in rows("mbpp_train_val.jsonl.gz"):
+        code = f"{row['code']}\n{row['test_setup_code']}"
+        tests = [*row["test_list"], *row["challenge_test_list"]]
+        found = judge_program(code, [{"kind": "assert", "code": test} for test in tests])
+        assert {(r.verdict, r.trust) for r in found} == {(Verdict.ACCEPTED, "high")}, row["task_id"]
+
+
+LIST_JUDGED_BY_PROGRAM = "is_same_"
+
+
+def test_leetcode_converts_with_low_trust_where_the_program_compares() -> None:
+    for row in rows("LeetCodeDataset-v0.2.0-train.jsonl.gz"):
+        code = row["prompt"] + row["completion"]
+        conversion = convert(f"{row['test']}\ncheck({row['entry_point']})", code)
+        assert isinstance(conversion, Conversion), row["task_id"]
+        by_program = LIST_JUDGED_BY_PROGRAM in row["test"]
+        assert (conversion.trust == "low") == by_program, row["task_id"]
+
+
+def test_leetcode_references_answer_what_the_host_expects() -> None:
+    for row in rows("LeetCodeDataset-v0.2.0-train.jsonl.gz")[:60]:
+        code = row["prompt"] + row["completion"]
+        conversion = convert(f"{row['test']}\ncheck({row['entry_point']})", code)
+        assert conversion is not None
+        assert conversion.judge(observe(code, conversion.guest_tests)) is None, row["task_id"]
