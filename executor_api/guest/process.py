@@ -142,6 +142,11 @@ class Watch:
         while True:
             if self.status is not None:
                 return self._drain()
+            if time.monotonic() >= self._tick:  # before any data: a flood must not postpone it
+                end = self._crossed()
+                if end:
+                    self._kill()
+                    return None, (end, None)
             timeout = max(0.0, self._tick - time.monotonic())
             ready = [fd for fd, _ in self._poll.poll(timeout * 1000 + 1)]
             if self.source in ready:
@@ -152,11 +157,6 @@ class Watch:
             if self.wake in ready:
                 os.read(self.wake, 512)
             self._reap()
-            if self.status is None and time.monotonic() >= self._tick:
-                end = self._crossed()
-                if end:
-                    self._kill()
-                    return None, (end, None)
 
     def _drain(self):
         """After the child's end: what is left in the pipe, then how it ended."""
@@ -165,9 +165,10 @@ class Watch:
             data = os.read(self.source, 1 << 20)
             if data:
                 return data, None
-        return None, self._end()
+        return None, self.end()
 
-    def _end(self):
+    def end(self):
+        """How the process ended, as (kind, code)."""
         if os.WIFSIGNALED(self.status):
             number = os.WTERMSIG(self.status)
             return ("cpu_limit", None) if number == signal.SIGXCPU else ("signaled", number)

@@ -328,6 +328,8 @@ class Child:
             data, end = self.watch.read()
             if data is None:
                 return b"".join(parts), end
+            if size >= limit and self.watch.status is not None:
+                return b"".join(parts), self.watch.end()  # a grandchild goes on writing
             if size < limit:
                 parts.append(data[: limit - size])
                 size += len(parts[-1])
