@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -140,9 +141,9 @@ def _rows(first: Measured, second: Measured, before: Answers, after: Answers) ->
     sampled = (first.sampled.pass_rates, second.sampled.pass_rates)
     greedy = (first.greedy.pass_rates, second.greedy.pass_rates)
     return [
-        _row("pass@1, sampled at temperature 1", *sampled, "held-out problems"),
-        _row("pass@1, greedy", *greedy, "held-out problems"),
-        _row("all variables predicted right", before.exact, after.exact, "failed programs"),
+        _row("pass@1 sampled", *sampled, "held-out problems, at temperature 1"),
+        _row("pass@1 greedy", *greedy, "held-out problems"),
+        _row("variables exact", before.exact, after.exact, "failed programs of the start"),
     ]
 
 
@@ -231,13 +232,13 @@ def _show(report: Report, page: Path, console: Console) -> None:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(title="Held-out, mean [95 % interval]", title_justify="left")
-    for column in ("metric", "cases", "before", "after", "difference (paired)"):
-        table.add_column(column)
+    title = "Held-out, mean [95 % interval]; the difference is paired"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    for column in ("metric", "n", "before", "after", "difference"):
+        table.add_column(column, no_wrap=True)
     for row in rows:
         numbers = (estimate(row.before), estimate(row.after), estimate(row.difference, signed=True))
-        cells = (Text(cell) for cell in (row.metric, f"{row.cases} {row.unit}", *numbers))
-        table.add_row(*cells)
+        table.add_row(*(Text(f"{cell} ") for cell in (row.metric, str(row.cases), *numbers)))
     return table
 
 

@@ -144,6 +144,8 @@ def _panel(axes: Any, curves: Sequence[Curve]) -> None:
         axes.plot(curve.steps, curve.values, color=colour, alpha=0.25, linewidth=1)
         axes.plot(curve.steps, smooth(curve.values), color=colour, linewidth=2, label=curve.label)
     axes.set(xlabel="step", ylabel=curves[0].panel)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.2)
     axes.legend(frameon=False)
