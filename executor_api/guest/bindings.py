@@ -32,6 +32,15 @@ def hidden(name):
     return name in _HIDDEN or name.startswith(".")
 
 
+def ends_iteration(code, offset, kind):
+    """True for the StopIteration by which an iterator ends a ``for``, ``yield from`` or ``await``:
+    an exception that the program does not see."""
+    return kind is StopIteration and code.co_code[offset] in _ITERATES
+
+
+_ITERATES = frozenset({dis.opmap["FOR_ITER"], dis.opmap["SEND"]})
+
+
 def program_codes(root):
     """Every code object compiled with ``root``, each with the one that contains it (or None)."""
     found = [(root, None)]

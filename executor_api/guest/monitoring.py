@@ -6,7 +6,9 @@ a loop on one line fires ``LINE`` once, its backward ``JUMP`` stands for the fur
 """
 
 import sys
-from builtins import BaseException, id
+from builtins import BaseException, id, type
+
+from bindings import ends_iteration
 
 _TOOLS = (4, 3, 1, 2, 0)
 _NAME = "coderl-tracer"
@@ -61,7 +63,7 @@ class MonitoringDriver:
             events.PY_THROW: self._guarded(self._thrown),
             events.PY_RETURN: self._guarded(lambda frame, *_: self._left(frame, "return")),
             events.PY_YIELD: self._guarded(lambda frame, *_: self._left(frame, "yield")),
-            events.RAISE: self._guarded(lambda frame, *_: self._recorder.raised(frame)),
+            events.RAISE: self._guarded(self._raised),
             events.PY_UNWIND: self._guarded(self._unwound),
             events.LINE: self._guarded(self._line),
             events.JUMP: self._guarded(self._jump),
@@ -102,6 +104,10 @@ class MonitoringDriver:
     def _thrown(self, frame, *_):
         known = self._recorder.frames.get(id(frame))
         self._recorder.called(frame, known is None or known.code.code is not frame.f_code)
+
+    def _raised(self, frame, offset, error):
+        if not ends_iteration(frame.f_code, offset, type(error)):
+            self._recorder.raised(frame)
 
     def _left(self, frame, kind):
         self._jumps.pop(id(frame), None)

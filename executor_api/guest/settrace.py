@@ -5,6 +5,8 @@ import threading
 from builtins import BaseException, id
 from dis import opmap
 
+from bindings import ends_iteration
+
 _RETURN = frozenset({opmap["RETURN_VALUE"]})
 _YIELD = opmap["YIELD_VALUE"]
 _RESUME = opmap["RESUME"]
@@ -74,6 +76,8 @@ def _local_hook(recorder, code):
                 raised_at.pop(id(frame), None)
                 recorder.line(frame, frame.f_lineno)
             elif event == "exception":
+                if ends_iteration(code.code, frame.f_lasti, argument[0]):
+                    return hook
                 raised_at[id(frame)] = frame.f_lasti
                 recorder.raised(frame)
             elif event == "return":

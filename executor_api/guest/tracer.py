@@ -29,7 +29,8 @@ Records, one JSON array a line:
 Events. Only code objects compiled from the program count, known by identity. ``call`` fires when a
 frame starts and each time a generator or coroutine resumes (the same frame id); ``yield`` when it
 pauses; ``exception`` when an exception arises in or enters a frame, and again when it leaves the
-frame after a handler or ``finally`` ran. A frame's last event is a ``return`` or ``exception``.
+frame if a handler or ``finally`` ran or a variable changed in between; not for the StopIteration
+that ends a loop or ``await``. A frame's last event is a ``return`` or ``exception``.
 Variables are locals, parameters, cells and closures of a function, the namespace of a class body
 or the module. Python ≤ 3.11 runs a comprehension in a frame of its own; later ones inline it.
 
@@ -214,9 +215,12 @@ class Recorder:
 
     def called(self, python_frame, fresh):
         with self._lock:
+            caller, python_caller = self._caller(python_frame)
+            if caller is not None and caller.watched:
+                self._settle_caller(caller, python_caller)
             frame = None if fresh else self.frames.get(id(python_frame))
             if frame is None:
-                frame = self._enter(python_frame)
+                frame = self._enter(python_frame, caller)
                 self._observe(frame, python_frame, "call", frame.line)
                 return
             line = python_frame.f_lineno or frame.line
@@ -245,9 +249,8 @@ class Recorder:
     def unwound(self, python_frame):
         with self._lock:
             frame = self._frame(python_frame)
-            if not frame.quiet:
-                line = python_frame.f_lineno or frame.line
-                self._observe(frame, python_frame, "exception", line)
+            line = python_frame.f_lineno or frame.line
+            self._observe(frame, python_frame, "exception", line, news_only=frame.quiet)
             self._leave(python_frame, frame)
 
     def stored(self, python_frame, stores):
@@ -261,12 +264,12 @@ class Recorder:
         frame = self.frames.get(id(python_frame))
         if frame is None or frame.code.code is not python_frame.f_code:
             self._output.fail("hook_lost")  # its start was lost
-            frame = self._enter(python_frame)
+            frame = self._enter(python_frame, self._caller(python_frame)[0])
         return frame
 
-    def _enter(self, python_frame):
+    def _enter(self, python_frame, caller):
         code = self.codes[id(python_frame.f_code)]
-        frame = _Frame(next(self._numbers), code, self._parent(python_frame))
+        frame = _Frame(next(self._numbers), code, caller)
         stale = self.frames.get(id(python_frame))
         if stale is not None:  # a generator dropped before its end, whose address is used again
             self._write_final(stale)
@@ -284,14 +287,15 @@ class Recorder:
         frame.stored = [(name, "local", frame.line) for name in code.bindings.parameters]
         return frame
 
-    def _parent(self, python_frame):
+    def _caller(self, python_frame):
+        """The nearest calling frame of the program: what we know of it, and itself."""
         caller = python_frame.f_back
         while caller is not None:
             frame = self.frames.get(id(caller))
             if frame is not None and frame.code.code is caller.f_code:
-                return frame
+                return frame, caller
             caller = caller.f_back
-        return None
+        return None, None
 
     def _leave(self, python_frame, frame):
         self.frames.pop(id(python_frame), None)
@@ -320,7 +324,7 @@ class Recorder:
 
     # --- events -------------------------------------------------------------------------
 
-    def _observe(self, frame, python_frame, kind, line):
+    def _observe(self, frame, python_frame, kind, line, news_only=False):
         if not self.recording:
             return
         named = frame.code.bindings.names.get(line) if kind == "line" else None
@@ -338,7 +342,7 @@ class Recorder:
         if named or (kind == "call" and variables is not None):
             self._watch(frame, variables)
         frame.quiet = kind == "exception"
-        if self._every_event:
+        if self._every_event and (changed or not news_only):
             self._write_event(kind, line, frame, changed)
 
     def _variables(self, frame, python_frame):
@@ -415,6 +419,17 @@ class Recorder:
         for name, scope, mark in watched:
             if name not in bound:
                 self._define_if_changed(frame, name, scope, mark, variables)
+
+    def _settle_caller(self, frame, python_frame):
+        """What a line changed before it calls must not be taken for what the call changes."""
+        self._texts.clear()
+        bound = {name for name, _, _ in frame.stored}
+        watched = [entry for entry in frame.watched if entry[0] not in bound]
+        variables = self._variables(frame, python_frame)
+        for name, scope, mark in watched:
+            self._define_if_changed(frame, name, scope, mark, variables)
+        frame.watched = []
+        self._watch(frame, variables)
 
     def _define(self, frame, name, scope, line, variables):
         value = self._values(scope, variables).get(name, _MISSING)

@@ -126,16 +126,15 @@ def _is_same_kind(recorded: str, naive: str) -> bool:
     return recorded == naive
 
 
-def other_pythons() -> dict[str, str]:
-    """Version → interpreter, of those beside this one on which the recorder can run."""
+def bench_pythons() -> dict[str, str]:
+    """Version → interpreter, of those on this machine that can run the recorder."""
     found = {}
-    for version in ("3.12", "3.13"):
+    for version in ("3.11", "3.12", "3.13"):
         name = f"python{version}"
         beside = sorted(Path(sys.base_prefix).parent.glob(f"{version}*/bin/{name}"))
         paths = [path for path in (shutil.which(name), *map(str, beside)) if path and _works(path)]
-        if paths and sys.version_info[:2] != tuple(map(int, version.split("."))):
-            found[version] = paths[0]
-    return found
+        found |= {version: paths[0]} if paths else {}
+    return found | {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
 
 
 def _works(path: str) -> bool:

@@ -4,6 +4,7 @@ Any Python ≥ 3.11, standard library only: ``python tracer_child.py GUEST_FOLDE
 job a line, runs each in a forked process, writes one JSON answer a line.
 """
 
+import dis
 import io
 import json
 import os
@@ -15,6 +16,9 @@ sys.path.insert(0, sys.argv[1])
 from bindings import OPTIMIZED, hidden, program_codes
 from describe import Describer
 from tracer import Recorder
+
+
+_ENDS = ("FOR_ITER", "SEND", "END_SEND")  # where settrace sees a loop or await end
 
 
 class NaiveTracer:
@@ -38,14 +42,18 @@ class NaiveTracer:
     def _hook(self, frame, event, argument):
         if id(frame.f_code) not in self._codes:
             return None
+        at = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+        if event == "exception" and argument[0] is StopIteration and at in _ENDS:
+            return self._hook
         number = next((n for n, known in enumerate(self._frames) if known is frame), None)
         if number is None:
             number = len(self._frames)
             self._frames.append(frame)
             if not frame.f_code.co_flags & OPTIMIZED:
                 self._namespaces[number] = frame.f_locals
-        variables = self._namespaces[number] if number in self._namespaces else frame.f_locals
-        self.events.append([event, frame.f_lineno, number, self._state(variables)])
+        variables = self._namespaces.get(number)
+        state = self._state(frame.f_locals if variables is None else variables)
+        self.events.append([event, frame.f_lineno, number, state])
         return self._hook
 
     def _state(self, variables):
