@@ -140,12 +140,14 @@ class Executor:
 
     async def _execute_result(self, program: ExecuteProgram, index: int, job: Job) -> ExecuteResult:
         try:
-            tests = await job.done
+            tests = await _done(job)
         except DeadlinePassed:
             tests = [_no_run(Verdict.SKIPPED, "the deadline passed") for _ in program.tests]
         except Lost as error:
             tests = [_no_run(Verdict.SANDBOX_ERROR, str(error)) for _ in program.tests]
         verdict, passed, trust = overall(tests)
+        if verdict is Verdict.SKIPPED and passed == 0:
+            passed = None  # the queue was long: says nothing of the program
         metrics.PROGRAMS.labels("execute", verdict).inc()
         for name, count in Counter(test.verdict for test in tests).items():
             metrics.TESTS.labels(name).inc(count)
@@ -164,7 +166,7 @@ class Executor:
 
     async def _trace_result(self, program: TraceProgram, index: int, job: Job) -> TraceResult:
         try:
-            header, payload, python = await job.done
+            header, payload, python = await _done(job)
             result = assemble(program, index, header, payload, runtime=self.runtime, python=python)
         except (DeadlinePassed, Lost) as error:
             late = isinstance(error, DeadlinePassed)
@@ -181,6 +183,15 @@ class Executor:
         result.queue_seconds, result.attempts = job.queue_seconds, max(job.attempts, 1)
         metrics.PROGRAMS.labels("trace", result.status).inc()
         return result
+
+
+async def _done(job: Job) -> Any:
+    """What its work returned; ``DeadlinePassed`` on time, also for one still in the queue."""
+    try:
+        async with asyncio.timeout_at(job.deadline):
+            return await job.done
+    except TimeoutError:
+        raise DeadlinePassed from None
 
 
 async def in_order(tickets: Sequence[Ticket]) -> list[Any]:

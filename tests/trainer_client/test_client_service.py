@@ -126,6 +126,19 @@ async def test_cancellation_frees_the_service(service: Service) -> None:
     assert [result.verdict for result in results] == expected(3)
 
 
+async def test_at_the_deadline_a_busy_service_answers_what_it_has(service: Service) -> None:
+    slow = {"code": "while True: pass", "tests": [{"kind": "stdio", "stdout": ""}]}
+    slow["limits"] = {"cpu_seconds": 20, "wall_seconds": 20}
+    async with ExecutorClient(service.url, KEY) as client:
+        others = asyncio.create_task(client.execute([slow] * 8))
+        await asyncio.sleep(1)
+        results = await client.execute(echo(3), deadline_seconds=12)
+        others.cancel()
+        await asyncio.wait([others])
+    assert [result.verdict for result in results] == [Verdict.SKIPPED] * 3
+    assert [result.passed for result in results] == [None] * 3  # never 'wrong'
+
+
 async def test_sync_face_beside_a_running_loop(service: Service) -> None:
     with SyncExecutorClient(service.url, KEY) as client:
         assert [result.verdict for result in client.execute(echo(10))] == expected(10)
