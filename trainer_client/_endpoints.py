@@ -55,17 +55,22 @@ class EndpointPool:
         return [endpoint.url for endpoint in self._endpoints]
 
     @contextmanager
-    def lease(self, programs: int) -> Iterator[Endpoint]:
-        """Count ``programs`` as outstanding on the best endpoint; learn from how it ends."""
-        endpoint = self._best()
+    def lease(self, programs: int, tried: set[Endpoint]) -> Iterator[Endpoint]:
+        """Count ``programs`` as outstanding on the best endpoint; learn from how it ends.
+
+        Rather one that is not in ``tried``, where it is put when it fails.
+        """
+        endpoint = self._best(tried)
         endpoint.outstanding += programs
         try:
             yield endpoint
         except Overloaded as error:
             endpoint.rest(error.retry_after)
+            tried.add(endpoint)
             raise
         except (ConnectionFailed, DeadlineExceeded, ProtocolError):
             endpoint.rest(None)
+            tried.add(endpoint)
             raise
         else:
             endpoint.failures = 0
@@ -76,12 +81,17 @@ class EndpointPool:
         earliest = min(endpoint.rests_until for endpoint in self._endpoints)
         return max(0.0, earliest - time.monotonic())
 
-    def _best(self) -> Endpoint:
+    def _best(self, tried: set[Endpoint]) -> Endpoint:
         now = time.monotonic()
-        awake = [endpoint for endpoint in self._endpoints if endpoint.rests_until <= now]
-        if not awake:
-            return min(self._endpoints, key=lambda endpoint: endpoint.rests_until)
-        return min(awake, key=lambda endpoint: (endpoint.outstanding, random.random()))
+        return min(
+            self._endpoints,
+            key=lambda endpoint: (
+                max(0.0, endpoint.rests_until - now),
+                endpoint in tried,
+                endpoint.outstanding,
+                random.random(),
+            ),
+        )
 
 
 def _checked(url: str) -> str:

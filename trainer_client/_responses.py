@@ -65,8 +65,9 @@ def parse_results(
     """One result for each program, in the batch's order, numbered as in the caller's list."""
     try:
         results = parse(response.content)
-    except (ValidationError, RecursionError) as error:
-        raise ProtocolError(f"{response.url} answered no valid results: {error}") from None
+    except ValidationError as error:
+        why = first_problem(error)
+        raise ProtocolError(f"{response.url} answered no valid results: {why}") from None
     results.sort(key=lambda result: result.index)
     if [result.index for result in results] != list(range(len(batch))):
         raise ProtocolError(
@@ -80,6 +81,12 @@ def parse_results(
             )
         result.index = program.index
     return results
+
+
+def first_problem(error: ValidationError) -> str:
+    """One line, for answers whose every item is wrong in the same way."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{field_path(first['loc']).removeprefix('.') or 'body'}: {first['msg']}"
 
 
 def _detail(response: httpx.Response) -> str:

@@ -28,7 +28,7 @@ from executor_api.wire import (
 )
 from trainer_client import _encoding, _responses
 from trainer_client._encoding import Batch
-from trainer_client._endpoints import EndpointPool
+from trainer_client._endpoints import Endpoint, EndpointPool
 from trainer_client._exceptions import (
     ConnectionFailed,
     DeadlineExceeded,
@@ -210,7 +210,7 @@ class ExecutorClient:
     async def version(self, *, deadline_seconds: float = 30.0) -> VersionInfo:
         """What one of the endpoints runs; ``ProtocolError`` where its contract is not ours."""
         deadline = self._deadline(deadline_seconds)
-        return await self._retrying(deadline)(self._version, deadline)
+        return await self._retrying(deadline)(self._version, deadline, set())
 
     async def ready(self, *, wait_seconds: float = 0.0) -> bool:
         """Whether an endpoint answers ``/readyz`` with 200, now or within ``wait_seconds``."""
@@ -245,7 +245,7 @@ class ExecutorClient:
     ) -> list[ResultT | ExecutorError]:
         """The batch's results; or its failure, once for each of its programs."""
         try:
-            return [*await self._retrying(deadline)(self._post, call, batch, deadline)]
+            return [*await self._retrying(deadline)(self._post, call, batch, deadline, set())]
         except ExecutorError as error:
             if not (isinstance(error, RequestTooLarge) and len(batch) > 1):
                 self._recorder.failures += 1
@@ -259,9 +259,11 @@ class ExecutorClient:
         )
         return first + second
 
-    async def _post(self, call: _Call[ResultT], batch: Batch, deadline: float) -> list[ResultT]:
+    async def _post(
+        self, call: _Call[ResultT], batch: Batch, deadline: float, tried: set[Endpoint]
+    ) -> list[ResultT]:
         """One attempt."""
-        async with self._slot(deadline), self._sending(len(batch), deadline) as url:
+        async with self._slot(deadline), self._sending(len(batch), deadline, tried) as url:
             self._recorder.requests += 1
             began = time.monotonic()
             body = _encoding.request_body(batch, _for_the_server(_remaining(deadline)))
@@ -271,8 +273,8 @@ class ExecutorClient:
             self._recorder.answered(len(batch), time.monotonic() - began)
             return results
 
-    async def _version(self, deadline: float) -> VersionInfo:
-        async with self._sending(0, deadline) as url:
+    async def _version(self, deadline: float, tried: set[Endpoint]) -> VersionInfo:
+        async with self._sending(0, deadline, tried) as url:
             response = await self._connections().get(f"{url}/version")
             _responses.check_status(response)
             return _same_contract(response)
@@ -302,9 +304,11 @@ class ExecutorClient:
             self._slots.release()
 
     @asynccontextmanager
-    async def _sending(self, programs: int, deadline: float) -> AsyncIterator[str]:
+    async def _sending(
+        self, programs: int, deadline: float, tried: set[Endpoint]
+    ) -> AsyncIterator[str]:
         """Lease an endpoint, bound the time, and say every failure as an ``ExecutorError``."""
-        with self._endpoints.lease(programs) as endpoint:
+        with self._endpoints.lease(programs, tried) as endpoint:
             try:
                 async with asyncio.timeout_at(deadline):
                     yield endpoint.url
@@ -404,14 +408,15 @@ def _remaining(deadline: float) -> float:
 
 def _for_the_server(remaining: float) -> float:
     """A little less than we have, so that it answers what it has done before we give up."""
-    return max(0.001, remaining - min(5.0, 0.1 * remaining))
+    return max(0.001, remaining - min(5.0, 0.25 * remaining))
 
 
 def _same_contract(response: httpx.Response) -> VersionInfo:
     try:
         info = VersionInfo.model_validate_json(response.content)
     except ValidationError as error:
-        raise ProtocolError(f"{response.url} answered no version: {error}") from None
+        why = _responses.first_problem(error)
+        raise ProtocolError(f"{response.url} answered no version: {why}") from None
     if info.contract.split(".")[0] != CONTRACT_VERSION.split(".")[0]:
         raise ProtocolError(
             f"{response.url} speaks contract {info.contract}, this client {CONTRACT_VERSION}: "

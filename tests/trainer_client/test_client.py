@@ -320,7 +320,7 @@ async def test_a_failed_batch_goes_to_another_endpoint(
     async with ExecutorClient([server.url, other.url], max_batch_programs=1) as client:
         assert len(await client.execute(programs(100))) == 100
     assert len(other.bodies) == 100
-    assert len(server.bodies) < 50  # it rested
+    assert 0 < len(server.bodies) < 100  # it was tried, and rested
 
 
 async def test_an_endpoint_that_hangs_rests(server: FaultyServer, other: FaultyServer) -> None:
