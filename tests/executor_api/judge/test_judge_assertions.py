@@ -4,11 +4,14 @@ import warnings
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from executor_api.judge.assertions import Conversion, NoAssertion, convert
 from executor_api.observation import End, Observation, Outcome
 from executor_api.wire import ExceptionInfo, Verdict
 from tests.executor_api.judge.in_process import observe, raised
+from tests.executor_api.judge.plain_data import plain
 
 
 def converted(code: str, program: str = "") -> Conversion:
@@ -442,3 +445,10 @@ def test_an_error_in_the_program_is_reported_as_its_own() -> None:
     failure = converted("assert f(0) == 1").judge([seen])
     assert failure is not None
     assert (failure.verdict, failure.exception) == (Verdict.RUNTIME_ERROR, info)
+
+
+@given(st.sampled_from(JUDGED), st.lists(plain, min_size=5, max_size=5))
+def test_judging_never_raises_whatever_the_program_answers(
+    case: tuple[str, list[Any], bool], answers: list[Any]
+) -> None:
+    judged(converted(case[0]), returned(*answers))
