@@ -17,7 +17,6 @@ from bindings import OPTIMIZED, hidden, program_codes
 from describe import Describer
 from tracer import Recorder
 
-
 _ENDS = ("FOR_ITER", "SEND", "END_SEND")  # where settrace sees a loop or await end
 
 
