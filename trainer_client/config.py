@@ -162,6 +162,8 @@ class QuestionOptions(_Section):
     input: Literal["failing", "first"] = "failing"
     """``failing``: tests that the program failed. ``first``: the problem's first test."""
     inputs_per_program: int = Field(1, ge=1)
+    max_traces: int | None = Field(None, ge=1)
+    """Traced runs a step and process, drawn from all candidates; all of them where null."""
     calls: bool = True
     """Also programs that are called; else only standard input."""
     frames: Literal["all", "module"] = "all"

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -233,12 +232,12 @@ def _show(report: Report, page: Path, console: Console) -> None:
 
 def _table(rows: Sequence[Row]) -> Table:
     title = "Held-out, mean [95 % interval]; the difference is paired"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
     for column in ("metric", "n", "before", "after", "difference"):
         table.add_column(column, no_wrap=True)
     for row in rows:
         numbers = (estimate(row.before), estimate(row.after), estimate(row.difference, signed=True))
-        table.add_row(*(Text(f"{cell} ") for cell in (row.metric, str(row.cases), *numbers)))
+        table.add_row(*(Text(cell) for cell in (row.metric, str(row.cases), *numbers)))
     return table
 
 

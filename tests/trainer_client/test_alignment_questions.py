@@ -99,6 +99,15 @@ async def test_several_inputs_of_one_program(client: ExecutorClient) -> None:
     assert len({s.id for s in samples}) == 3
 
 
+async def test_only_as_many_are_traced_as_the_options_allow(client: ExecutorClient) -> None:
+    tests = [stdio(f"{n}\n", "x") for n in range(4)]
+    options = QuestionOptions(inputs_per_program=4, max_traces=2)
+    samples, dropped = await ask(client, SCRIPT, *tests, options=options)
+    again, _ = await ask(client, SCRIPT, *tests, options=options)
+    assert (len(samples), dropped) == (2, {"not_traced": 2})
+    assert again == samples
+
+
 async def test_a_call_and_an_assertion_are_traced_as_calls(client: ExecutorClient) -> None:
     code = "def f(xs):\n    s = 1\n    for x in xs:\n        s += x\n    return s\n"
     (called,), _ = await ask(client, code, call("f", [2, 3], expected=5), options=QuestionOptions())

@@ -5,6 +5,7 @@ has to agree with the judged run of the same program on the same input, or the s
 """
 
 import ast
+import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -77,7 +78,7 @@ async def make_samples(
     raised: they are the recipe's to mend.
     """
     dropped: Counter[str] = Counter()
-    candidates = _candidates(rollouts, options, dropped)
+    candidates = _drawn(_candidates(rollouts, options, dropped), options, dropped, step)
     requests = [_request(c, options) for c in candidates]
     traces = await tracer.trace(requests, return_exceptions=True) if requests else []
     samples: dict[object, AlignmentSample] = {}
@@ -117,6 +118,16 @@ def _candidates(
             call = candidate.call.model_dump_json() if candidate.call else None
             found.setdefault((rollout.code, candidate.stdin, call), candidate)
     return list(found.values())
+
+
+def _drawn(
+    candidates: list[_Candidate], options: QuestionOptions, dropped: Counter[str], step: int
+) -> list[_Candidate]:
+    """At most ``max_traces`` of them; the draw depends on the step and their number alone."""
+    if options.max_traces is None or len(candidates) <= options.max_traces:
+        return candidates
+    dropped["not_traced"] += len(candidates) - options.max_traces
+    return random.Random(step).sample(candidates, options.max_traces)
 
 
 def _inputs(rollout: Rollout, options: QuestionOptions) -> list[_Candidate]:
