@@ -262,7 +262,7 @@ class ExecuteResult(_Result):
     verdict: Verdict
     """The first failing test's, or ``accepted``."""
     passed: int | None
-    """Null when ``sandbox_error``: there is no verdict."""
+    """Null where there is no verdict: ``sandbox_error``, or ``skipped`` for want of time."""
     total: int
     trust: Literal["high", "low"] = "high"
     tests: list[TestResult] = []
