@@ -1,7 +1,9 @@
 """The client against the real service under gVisor."""
 
 import asyncio
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ from trainer_client import (
 )
 
 pytestmark = pytest.mark.gvisor
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "client.md"
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +146,14 @@ async def test_at_the_deadline_a_busy_service_answers_what_it_has(service: Servi
 async def test_sync_face_beside_a_running_loop(service: Service) -> None:
     with SyncExecutorClient(service.url, KEY) as client:
         assert [result.verdict for result in client.execute(echo(10))] == expected(10)
+
+
+def test_the_documented_examples_run(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    complete = [block for block in blocks if "import" in block]
+    for block in complete:
+        exec(block.replace("http://127.0.0.1:8000", service.url).replace('"secret"', repr(KEY)), {})
+    assert capsys.readouterr().out.splitlines() == ["rollout-7 wrong_answer 0/1", "2"]
 
 
 async def test_a_service_that_is_gone() -> None:
