@@ -18,6 +18,7 @@ MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
 _SHORT_INT = 1 << 1024  # well below the 4,300 digits that int() and json refuse
 _MAX_INT_BITS = 4_000_000
+_MANY = 1000
 _DICTS = (dict, defaultdict, Counter, OrderedDict)
 
 
@@ -95,9 +96,12 @@ def _decode(form: Any, depth: int) -> Any:
         raise NotPlain("malformed value")
     ((tag, body),) = form.items()
     if tag == "d":
-        return {_decode(k, depth - 1): _decode(v, depth - 1) for k, v in body}
-    if tag in _SEQUENCES:
-        return _SEQUENCES[tag](_decode(item, depth - 1) for item in body)
+        keys = _spread([_decode(k, depth - 1) for k, _ in body])
+        return dict(zip(keys, (_decode(v, depth - 1) for _, v in body), strict=True))
+    if tag == "t":
+        return tuple(_decode(item, depth - 1) for item in body)
+    if tag in _SETS:
+        return _SETS[tag](_spread([_decode(item, depth - 1) for item in body]))
     if tag == "b":
         return body.encode("latin-1")
     if tag == "c":
@@ -111,4 +115,11 @@ def _decode(form: Any, depth: int) -> Any:
     raise NotPlain("malformed value")
 
 
-_SEQUENCES = {"t": tuple, "s": set, "z": frozenset}
+_SETS = {"s": set, "z": frozenset}
+
+
+def _spread(items: list[Any]) -> list[Any]:
+    """``items``, unless so many share a hash that a table of them would take quadratic time."""
+    if len(items) > _MANY and len(set(map(hash, items))) * 4 < len(items):
+        raise NotPlain("too many items with one hash")
+    return items

@@ -13,9 +13,10 @@ import json
 import sys
 
 from codec import NotPlain, decode, encode
-from runner import Program, describe_exception, guarded, resolve
+from runner import Program, describe_exception, encoded, guarded, resolve
 
 _HANDLE = "h"
+_CONTAINERS = (list, dict, set)
 
 
 class Exited(BaseException):
@@ -55,12 +56,12 @@ def serve_program(source, connection):
 
 
 def _perform(request, namespace, objects):
-    result = []
+    result, args = [], []
 
     def run():
         target = _target(request, namespace, objects)
         if request["call"]:
-            args = [_incoming(value, objects) for value in request["args"]]
+            args.extend(_incoming(value, objects) for value in request["args"])
             kwargs = {key: _incoming(value, objects) for key, value in request["kwargs"]}
             target = target(*args, **kwargs)
         result.append(target)
@@ -69,7 +70,18 @@ def _perform(request, namespace, objects):
     _flush()
     if body["outcome"] == "returned":
         body["value"] = _outgoing(result[0], objects)
+        body["changed"] = _changed(request["args"], args)
     return body
+
+
+def _changed(before, args):
+    """Position → value of the containers that the call changed in place."""
+    after = {i: encoded(value) for i, value in enumerate(args) if type(value) in _CONTAINERS}
+    return [
+        [i, body["value"]]
+        for i, body in after.items()
+        if body["outcome"] == "returned" and body["value"] != before[i]
+    ]
 
 
 def _target(request, namespace, objects):
@@ -127,7 +139,7 @@ class Remote:
                 "kwargs": [[key, _pass(value)] for key, value in (kwargs or {}).items()],
             }
         )
-        return _answer(self._connection)
+        return _answer(self._connection, args)
 
 
 def _pass(value):
@@ -136,10 +148,12 @@ def _pass(value):
     return encode(value)
 
 
-def _answer(connection):
+def _answer(connection, args):
     body = _received(connection)
     if body["outcome"] != "returned":
         raise _exception(body)
+    for position, changed in body["changed"]:
+        _replace(args[position], decode(changed))
     value = body["value"]
     if type(value) is dict and _HANDLE in value:
         return Remote(connection, handle=value[_HANDLE])
@@ -151,6 +165,15 @@ def _received(connection):
     if body is None or body["outcome"] == "exited":
         raise Exited
     return body
+
+
+def _replace(container, value):
+    """Give a list, dict or set the contents of ``value``, in place."""
+    if type(container) is list and type(value) is list:
+        container[:] = value
+    elif type(container) in (dict, set) and type(value) is type(container):
+        container.clear()
+        container.update(value)
 
 
 class ProgramError(Exception):

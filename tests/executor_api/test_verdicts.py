@@ -184,6 +184,18 @@ def test_other_assertions_run_apart_with_low_trust(
     assert (result["verdict"], result["trust"]) == (verdict, "low")
 
 
+@pytest.mark.parametrize(("body", "verdict"), [("xs.sort()", "accepted"), ("", "wrong_answer")])
+def test_assertion_sees_what_a_call_changed(service: Service, body: str, verdict: str) -> None:
+    test = {"kind": "assert", "code": "xs = [3, 1]\nf(xs)\nassert xs == [1, 3]"}
+    result = run(service, f"def f(xs):\n    {body or 'pass'}", test)
+    assert (result["verdict"], result["trust"]) == (verdict, "low")
+
+
+def test_colliding_hashes_are_an_invalid_value(service: Service) -> None:
+    code = "def f():\n    return {i * (2**61 - 1) for i in range(30000)}"
+    assert run(service, code, call("f", expected=1))["verdict"] in ("invalid_value", "time_limit")
+
+
 def test_program_cannot_reach_a_low_trust_expectation(service: Service) -> None:
     code = COUNTER + (
         "\nimport gc, sys, os\n"
