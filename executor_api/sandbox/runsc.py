@@ -16,6 +16,7 @@ parent, and ``runsc`` takes gVisor's kernel with it.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -171,14 +172,26 @@ class RunscRuntime:
         bundle.write_config(directory, config)
         sandbox: SubprocessSandbox | None = None
 
+        async def kill() -> None:
+            # `runsc run` then ends by itself, having reaped gVisor's kernel. Were it killed, that
+            # would be left to the machine's init, which may take seconds.
+            with contextlib.suppress(RuntimeUnavailable):  # too early: it is not there yet
+                await self._command("--root", self._root, "kill", sandbox_id, "KILL")
+
         async def clean_up() -> None:
-            await self._forget(sandbox_id, directory)
+            try:
+                await self._command("--root", self._root, "delete", "-force", sandbox_id)
+            except RuntimeUnavailable as error:
+                log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
             if sandbox is not None:
                 self._live.discard(sandbox)
 
         command = [self._runsc, *self._flags(), "run", "-bundle", str(directory), sandbox_id]
         env = {"PATH": os.environ.get("PATH", os.defpath)}
-        sandbox = await spawn(sandbox_id, command, env=env, cwd=directory, clean_up=clean_up)
+        sandbox = await spawn(
+            sandbox_id, command, env=env, cwd=directory, clean_up=clean_up, kill=kill
+        )
         self._live.add(sandbox)
         return sandbox
 
@@ -204,13 +217,6 @@ class RunscRuntime:
             "--file-access-mounts=exclusive",  # nor does anyone change it while we run
         ]
         return flags if self._cgroups else [*flags, "--ignore-cgroups"]
-
-    async def _forget(self, sandbox_id: str, directory: Path) -> None:
-        try:
-            await self._command("--root", self._root, "delete", "-force", sandbox_id)
-        except RuntimeUnavailable as error:
-            log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
     async def _command(self, *arguments: str) -> str:
         try:

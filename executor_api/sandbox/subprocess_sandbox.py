@@ -12,7 +12,8 @@ from executor_api.sandbox.runtime import SandboxDied
 
 _TAIL_BYTES = 4096
 _READ_AHEAD = 1 << 20
-_KILL_SECONDS = 10.0
+_GRACE_SECONDS = 0.3
+_KILL_SECONDS = 5.0
 
 
 async def spawn(
@@ -22,8 +23,10 @@ async def spawn(
     env: Mapping[str, str],
     cwd: Path,
     clean_up: Callable[[], Awaitable[None]],
+    kill: Callable[[], Awaitable[None]] | None = None,
 ) -> "SubprocessSandbox":
-    """Start ``argv`` as a sandbox; ``clean_up`` runs once, after it has ended.
+    """Start ``argv`` as a sandbox; ``clean_up`` runs once, after it has ended. ``kill`` is a better
+    way to end it than SIGKILL, tried before that.
 
     Its three streams are pipes: gVisor keeps an offset of its own in a file, and a program in the
     sandbox can reopen a file, but not a pipe of root's, through ``/proc/1/fd``.
@@ -42,7 +45,7 @@ async def spawn(
     except OSError as error:
         await clean_up()
         raise SandboxDied(f"cannot start {argv[0]!r}: {error}") from error
-    return SubprocessSandbox(sandbox_id, process, clean_up)
+    return SubprocessSandbox(sandbox_id, process, clean_up, kill)
 
 
 def _tied_to_us(argv: Sequence[str]) -> list[str]:
@@ -62,6 +65,7 @@ class SubprocessSandbox:
         sandbox_id: str,
         process: asyncio.subprocess.Process,
         clean_up: Callable[[], Awaitable[None]],
+        kill: Callable[[], Awaitable[None]] | None,
     ) -> None:
         assert process.stdin and process.stdout and process.stderr
         self.id = sandbox_id
@@ -69,6 +73,7 @@ class SubprocessSandbox:
         self._stdin = process.stdin
         self._stdout = process.stdout
         self._clean_up = clean_up
+        self._kill = kill
         self._last_words = b""
         self._listener = asyncio.create_task(self._listen(process.stderr))
         self._ending: asyncio.Task[None] | None = None
@@ -108,14 +113,21 @@ class SubprocessSandbox:
             self._last_words = (self._last_words + chunk)[-_TAIL_BYTES:]
 
     async def _end(self) -> None:
-        self._stdin.close()
-        with contextlib.suppress(ProcessLookupError):
+        self._stdin.close()  # the supervisor exits
+        if not await self._ended(_GRACE_SECONDS) and self._kill is not None:
+            await self._kill()
+            await self._ended(_KILL_SECONDS)
+        with contextlib.suppress(ProcessLookupError):  # the whole group, should any be left
             os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _KILL_SECONDS)
+        await self._ended(_KILL_SECONDS)
         self._listener.cancel()
         await asyncio.wait([self._listener], timeout=1.0)
         await self._clean_up()
+
+    async def _ended(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), seconds)
+        return self._process.returncode is not None
 
 
 def _describe(status: int | None) -> str:
