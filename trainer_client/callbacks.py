@@ -121,16 +121,18 @@ def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
 
 
 class StopOnInterrupt(TrainerCallback):
-    """The first Ctrl-C ends the run after the current step, with a checkpoint; the second now."""
+    """Ctrl-C, or SIGTERM from a cluster's scheduler, ends the run after the current step with a
+    checkpoint; the second time at once."""
 
     def __init__(self) -> None:
         self.interrupted = False
-        self._previous: Any = signal.SIG_DFL
+        self._previous: dict[int, Any] = {}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._previous = signal.signal(signal.SIGINT, self._note)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -138,11 +140,12 @@ class StopOnInterrupt(TrainerCallback):
         if self.interrupted:
             control.should_save = control.should_training_stop = True
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        signal.signal(signal.SIGINT, self._previous)
+    def restore(self) -> None:
+        """Give the signals back; to be called however the training ended."""
+        while self._previous:
+            signal.signal(*self._previous.popitem())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, signal.default_int_handler)

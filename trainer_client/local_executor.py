@@ -1,7 +1,9 @@
 """An executor of one's own for the length of a run: ``coderl serve`` as a subprocess."""
 
+import ctypes
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -35,18 +37,30 @@ def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
     before = log.stat().st_size if log.is_file() else 0
     with log.open("ab") as output:
         # Its own session: Ctrl-C is for the trainer, which still needs the executor to finish.
+        # A trainer that is killed cannot stop it: then the kernel does.
         process = subprocess.Popen(
             _command(config),
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=_end_with_parent if _LIBC else None,
             env=_loopback_environment(),
         )
     try:
         yield [_wait_ready(process, config, log, before)]
     finally:
         _stop(process)
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """Runs between fork and exec, so it only makes a system call through what is loaded."""
+    assert _LIBC is not None
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _command(config: ExecutorConfig) -> list[str]:

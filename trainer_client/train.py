@@ -98,7 +98,10 @@ def _run(recipe: Recipe, trainer: CodeRLPlusTrainer) -> RunResult:
     metrics: dict[str, float] = {}
     if evaluation.data is not None and evaluation.at_start and resume_from is None:
         trainer.evaluate()
-    metrics |= trainer.train(resume_from_checkpoint=resume_from).metrics
+    try:
+        metrics |= trainer.train(resume_from_checkpoint=resume_from).metrics
+    finally:
+        stop.restore()
     if evaluation.data is not None and evaluation.at_end and not stop.interrupted:
         metrics |= trainer.evaluate()
     trainer.save_model(str(recipe.output_dir))

@@ -2,6 +2,10 @@
 
 import inspect
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +208,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert pools[0] == pools[1]
     assert pools[0].count("\n") == 6
     assert [entry["step"] for entry in metrics(resumed)] == [3, 4]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_run_with_a_checkpoint(
+    fields: dict[str, Any], number: signal.Signals
+) -> None:
+    chosen = recipe(fields, grpo={"max_steps": 200})
+    before = signal.getsignal(number)
+
+    def interrupt_after_first_step() -> None:
+        while not (chosen.output_dir / METRICS_FILE).is_file():
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt_after_first_step, daemon=True).start()
+    result = train.run(chosen)
+    assert result.interrupted
+    assert result.steps < 200
+    assert (chosen.output_dir / f"checkpoint-{result.steps}" / FILE_NAME).is_file()
+    assert signal.getsignal(number) == before
 
 
 def test_lora_trains_only_the_adapter(fields: dict[str, Any]) -> None:
