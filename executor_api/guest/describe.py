@@ -18,11 +18,13 @@ replaces ``builtins.len`` changes nothing here.
 """
 
 # ruff: noqa: UP029
-from builtins import dict, id, len, list, repr, set, sorted, str, tuple, type
+from builtins import all, dict, id, len, list, map, repr, set, sorted, str, sum, tuple, type
 from collections import Counter, OrderedDict, defaultdict, deque
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
+from operator import is_
+from sys import getsizeof
 from types import (
     AsyncGeneratorType,
     BuiltinFunctionType,
@@ -61,15 +63,54 @@ class Describer:
         self.max_chars = max_chars
         self.max_items = max_items
         self.max_depth = min(max_depth, NESTING)
+        self._known = {}  # id of a container → its kind, head and text when last seen
 
     def __call__(self, value):
-        scalar = _SCALARS.get(id(type(value)))
+        kind = type(value)
+        scalar = _SCALARS.get(id(kind))
         if scalar is not None:
             text = scalar(value, self.max_chars)
             return text if len(text) <= self.max_chars else _cut(text, self.max_chars)
+        take_head = _HEADS.get(id(kind))
+        if take_head is None:
+            return self._write(value)
+        return self._container(value, kind, take_head(value, self.max_items))
+
+    def _container(self, value, kind, head):
+        """The same unchanging items in the same kind of container have the same text. So a hit
+        is right even where another container now has the same id."""
+        shape = kind, kind.__len__(value) > self.max_items
+        known = self._known.get(id(value))
+        if known is not None and known[0] == shape and _identical(known[1], head):
+            return known[2]
+        text = self._write(value)
+        if ATOMS.issuperset(map(id, map(type, head))):
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[id(value)] = shape, head, text
+        return text
+
+    def _write(self, value):
         writer = _Writer(self.max_chars, self.max_items, set())
         writer.write(value, self.max_depth)
         return writer.text(self.max_chars)
+
+
+def _identical(items, others):
+    return len(items) == len(others) and all(map(is_, items, others))
+
+
+def _head(kind):
+    return lambda value, count: list(islice(kind.__iter__(value), count))
+
+
+def _dict_head(value, count):
+    return [*islice(dict.__iter__(value), count), *islice(dict.values(value), count)]
+
+
+_MAX_KNOWN = 1000
+_HEADS = {id(kind): _head(kind) for kind in (list, tuple, set, frozenset, deque)}
+_HEADS[id(dict)] = _dict_head
 
 
 class _Writer:
@@ -148,7 +189,7 @@ class _Writer:
 
     def sorted_texts(self, taken, depth):
         """The texts of a set's items: ints in their order, all else in that of the text."""
-        if all(type(item) is int for item in taken):
+        if _INT.issuperset(map(id, map(type, taken))):
             return [_int(item, self.left) for item in sorted(taken)]
         texts = []
         for item in taken:
@@ -339,23 +380,69 @@ _NAMED[id(ModuleType)] = ("module", _module_name)
 
 # --- containers: the same for an exact builtin and for what a subclass inherits ---------
 
+_REPRESENTED = frozenset(map(id, (type(None), bool, int, float, str)))
+_INT = frozenset({id(int)})
+_SMALL = 64  # bytes of an object whose text is short
+
+
+def _shared_repr(items, writer):
+    """Whether the text of ``items`` is what ``repr`` writes, and short: a much faster way."""
+    if not _REPRESENTED.issuperset(map(id, map(type, items))):
+        return False
+    return sum(map(getsizeof, items)) <= _SMALL * (len(items) + writer.max_items)
+
+
+def _is_literal(text):
+    """False where ``repr`` may have written an infinite float or one that is no number."""
+    return "inf" not in text and "nan" not in text
+
 
 def _sequence(kind, opening, closing):
     def write(writer, value, depth):
         count = kind.__len__(value)
-        taken = list(islice(kind.__iter__(value), writer.max_items + 1))
+        taken = list(islice(kind.__iter__(value), writer.max_items))
         writer.put(opening)
-        writer.items(taken, count, depth, writer.write)
+        if not _put_shared_sequence(writer, taken, count, depth):
+            writer.items(taken, count, depth, writer.write)
         writer.put(",)" if kind is tuple and count == 1 else closing)
 
     return write
 
 
+def _put_shared_sequence(writer, items, count, depth):
+    if not items or depth <= 0 or not _shared_repr(items, writer):
+        return False
+    text = list.__repr__(items)
+    if not _is_literal(text):
+        return False
+    _put_represented(writer, text[1:-1], count)
+    return True
+
+
+def _put_represented(writer, text, count):
+    writer.put(text)
+    if count > writer.max_items:
+        writer.omit(", " + MARK)
+
+
 def _mapping(writer, value, depth):
     writer.put("{")
-    taken = list(islice(dict.items(value), writer.max_items + 1))
-    writer.items(taken, dict.__len__(value), depth, writer.pair)
+    count = dict.__len__(value)
+    taken = list(islice(dict.items(value), writer.max_items))
+    if not _put_shared_mapping(writer, taken, count, depth):
+        writer.items(taken, count, depth, writer.pair)
     writer.put("}")
+
+
+def _put_shared_mapping(writer, pairs, count, depth):
+    both = list(chain.from_iterable(pairs))
+    if not pairs or depth <= 0 or not _shared_repr(both, writer):
+        return False
+    text = dict.__repr__(dict(pairs))
+    if not _is_literal(text):
+        return False
+    _put_represented(writer, text[1:-1], count)
+    return True
 
 
 def _set(kind, opening, closing, empty):

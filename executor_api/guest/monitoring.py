@@ -65,7 +65,7 @@ class MonitoringDriver:
             events.PY_YIELD: self._guarded(lambda frame, *_: self._left(frame, "yield")),
             events.RAISE: self._guarded(self._raised),
             events.PY_UNWIND: self._guarded(self._unwound),
-            events.LINE: self._guarded(self._line),
+            events.LINE: self._line_callback(),
             events.JUMP: self._guarded(self._jump),
             events.INSTRUCTION: self._instruction_callback(),
         }
@@ -77,6 +77,22 @@ class MonitoringDriver:
             try:
                 if recorder.recording and id(code) in recorder.codes:
                     report(sys._getframe(1), *arguments)
+            except BaseException as error:
+                if recorder.failed(error):
+                    raise
+
+        return callback
+
+    def _line_callback(self):
+        recorder, jumps, current = self._recorder, self._jumps, sys._getframe
+
+        def callback(code, line):
+            try:
+                frame = current(1)
+                if jumps and jumps.pop(id(frame), None) == frame.f_lasti:
+                    return  # told by the jump
+                if recorder.recording:
+                    recorder.line(frame, line)
             except BaseException as error:
                 if recorder.failed(error):
                     raise
@@ -116,10 +132,6 @@ class MonitoringDriver:
     def _unwound(self, frame, *_):
         self._jumps.pop(id(frame), None)
         self._recorder.unwound(frame)
-
-    def _line(self, frame, line):
-        if self._jumps.pop(id(frame), None) != frame.f_lasti:
-            self._recorder.line(frame, line)
 
     def _jump(self, frame, offset, destination):
         if destination > offset:

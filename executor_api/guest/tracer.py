@@ -61,6 +61,7 @@ from json.encoder import encode_basestring_ascii as quote
 from bindings import (
     FREE,
     GLOBAL,
+    LOCAL,
     NAME,
     OPTIMIZED,
     Bindings,
@@ -151,6 +152,7 @@ class Recorder:
         )
         self._output = _Output(write, limits)
         self._texts = {}
+        self._ran = set()
         self._numbers = count()
         self._module = None
         self._globals = {}
@@ -230,7 +232,9 @@ class Recorder:
         if line is None:
             return
         with self._lock:
-            self._output.ran(line)
+            if line not in self._ran:
+                self._ran.add(line)
+                self._output.ran(line)
             self._observe(self._frame(python_frame), python_frame, "line", line)
 
     def returned(self, python_frame, kind):
@@ -284,7 +288,7 @@ class Recorder:
         text = f'["frame",{frame.id},{parent},{name},{frame.line}]'
         if not self._output.put(text):
             self._halt("bytes")
-        frame.stored = [(name, "local", frame.line) for name in code.bindings.parameters]
+        frame.stored = [(name, LOCAL, frame.line) for name in code.bindings.parameters]
         return frame
 
     def _caller(self, python_frame):
@@ -410,15 +414,15 @@ class Recorder:
 
     def _settle(self, frame, variables):
         """End a visit: record what it bound, and what its line named and it changed."""
-        stored, frame.stored = frame.stored, []
-        watched, frame.watched = frame.watched, []
-        bound = set()
+        stored, watched = frame.stored, frame.watched
+        frame.stored, frame.watched = [], []
         for name, scope, line in stored:
-            bound.add(name)
             self._define(frame, name, scope, line, variables)
-        for name, scope, mark in watched:
-            if name not in bound:
-                self._define_if_changed(frame, name, scope, mark, variables)
+        if watched:
+            bound = [name for name, _, _ in stored]
+            for name, scope, mark in watched:
+                if name not in bound:
+                    self._define_if_changed(frame, name, scope, mark, variables)
 
     def _settle_caller(self, frame, python_frame):
         """What a line changed before it calls must not be taken for what the call changes."""
@@ -432,8 +436,11 @@ class Recorder:
         self._watch(frame, variables)
 
     def _define(self, frame, name, scope, line, variables):
-        value = self._values(scope, variables).get(name, _MISSING)
-        definitions = self._owner(frame, name, scope).definitions
+        if scope is LOCAL:
+            value, definitions = variables.get(name, _MISSING), frame.definitions
+        else:
+            value = self._values(scope, variables).get(name, _MISSING)
+            definitions = self._owner(frame, name, scope).definitions
         last = definitions.get(name)
         if last is None:
             last = definitions[name] = _Definition()
@@ -460,12 +467,16 @@ class Recorder:
             self._define(frame, name, scope, frame.line, variables)
 
     def _watch(self, frame, variables):
+        """Begin a visit: note the texts of what its line names and may change."""
         watched = []
         for name, scope in frame.code.bindings.names.get(frame.line, ()):
-            if scope is NAME:
-                scope = "local" if name in variables else GLOBAL
-            value = self._values(scope, variables).get(name, _MISSING)
-            if value is not _MISSING and id(type(value)) not in CONSTANTS:
+            if scope is LOCAL:
+                value = variables.get(name, _MISSING)
+            else:
+                if scope is NAME:
+                    scope = LOCAL if name in variables else GLOBAL
+                value = self._values(scope, variables).get(name, _MISSING)
+            if id(type(value)) not in CONSTANTS and value is not _MISSING:
                 watched.append((name, scope, self._mark(value)))
         frame.watched = watched
 
@@ -517,7 +528,6 @@ class _Output:
         self._bytes = 0
         self._max_bytes = limits["max_bytes"]
         self._max_event_bytes = int(limits["max_bytes"] * _EVENTS_SHARE)
-        self._ran = set()
         self._new_lines = []
         self._reason = "end"
         self.events_left = limits["max_events"]
@@ -535,9 +545,7 @@ class _Output:
         return True
 
     def ran(self, line):
-        if line not in self._ran:
-            self._ran.add(line)
-            self._new_lines.append(line)
+        self._new_lines.append(line)
 
     def fail(self, reason):
         if self._reason == "end":
