@@ -41,6 +41,8 @@ pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no HumanEval at {DAT
     ],
 )
 def either_runtime(request: pytest.FixtureRequest) -> Iterator[Service]:
+    if request.param == "docker":
+        request.getfixturevalue("sandbox_image")
     with running_service(request.param) as service:
         yield service
 
