@@ -153,7 +153,7 @@ class Supervisor:
         child.start(lambda: trace_child(child, job, limits))
         try:
             records, end = child.records(2 * limits["max_bytes"] + (8 << 20))
-            if end != ("exited", 0):
+            if end != ("exited", 0) or b'["outcome"' not in records:
                 streams = ["streams", json.loads(child.streams_payload())]
                 records += b"\n" + json.dumps(streams).encode() + b"\n"
             head, _ = self._test_frame(header, 0, child, b"", end)

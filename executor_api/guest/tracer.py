@@ -12,8 +12,9 @@
 
 ``code`` is the compiled module. ``limits`` holds ``max_events max_value_chars max_items max_depth
 max_bytes``. ``detail`` is ``"lines"`` or ``"final"``. ``write(data)`` takes whole lines of ASCII;
-it is called at least every 64 records, so little is lost when the process is killed. Exceptions
-of the program pass through; none of the tracer's own reaches it.
+it is called for each of the first records and then for ever more of them, up to 64, so at most
+about a thirtieth is lost when the process is killed; with it go the end values of the frames
+that have not ended. Exceptions of the program pass through; none of the tracer's own reaches it.
 
 Records, one JSON array a line:
 
@@ -36,13 +37,14 @@ or the module. Python ≤ 3.11 runs a comprehension in a frame of its own; later
 
 Definitions. A variable is defined by each instruction that binds it (``bindings.py``), whether or
 not the value differs, by the call for parameters, and by a visit of a line which *names* it, does
-not bind it, and at the end of which its text (and, of a cut text, its length) has changed:
-``a.append(1)``, ``a[i] = x``, ``heappush(a, x)``, ``self.x = 1``. So a change through an alias is
-an event but no definition. The value is the one at the end of that visit: at the frame's next
-event. A definition belongs to the frame that owns the variable: a global's to the module, a
-closure's to the nearest calling frame of the function that declares it, or, once that has ended, to
-the frame that ran. ``del`` leaves the last definition standing. Names bound without an
-instruction (``globals()[...] =``, ``import *``) have events only.
+not bind it, and at the end (or first call) of which its text, or the length of a cut one, has
+changed: ``a.append(1)``, ``a[i] = x``, ``heappush(a, x)``, ``self.x = 1``. So a change through an
+alias is an event but no definition. The value is the one at the end of that visit: at the frame's
+next event; a variable that is gone by then (``x = 1; del x``) has none. A definition belongs to the
+frame that owns the variable: a global's to the module, a closure's to the nearest calling frame
+of the function that declares it, or, once that has ended, to the frame that ran. ``del`` leaves
+the last definition standing. Names bound without an instruction (``globals()[...] =``,
+``import *``) have events only.
 
 Hooks. ``sys.monitoring`` on Python ≥ 3.12, ``sys.settrace`` and ``threading.settrace`` before. A
 program that takes the hook away, or recurses so deeply that the tracer itself cannot run, gives
@@ -524,6 +526,8 @@ class _Output:
     def __init__(self, write, limits):
         self._write = write
         self._records = []
+        self._written = 0
+        self._batch = 1
         self._buffered = 0
         self._bytes = 0
         self._max_bytes = limits["max_bytes"]
@@ -540,7 +544,9 @@ class _Output:
         self._bytes += len(text)
         self._buffered += len(text)
         self._records.append(text)
-        if len(self._records) >= _FLUSH_RECORDS or self._buffered >= _FLUSH_BYTES:
+        if len(self._records) >= self._batch or self._buffered >= _FLUSH_BYTES:
+            self._written += len(self._records)
+            self._batch = min(_FLUSH_RECORDS, 1 + self._written // 32)
             self._flush()
         return True
 
