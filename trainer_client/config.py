@@ -80,8 +80,7 @@ ModelConfig = Annotated[HfModel | GgufModel | MicroModel, Field(discriminator="t
 # --- data ---------------------------------------------------------------------------------
 
 INSTRUCTION = (
-    "Write a Python program that solves the problem below. "
-    "Answer with one fenced code block that starts with ```python."
+    "Solve this problem in Python. Write only the code, in one block that starts with ```python."
 )
 
 
