@@ -236,7 +236,7 @@ class Recorder:
         with self._lock:
             if line not in self._ran:
                 self._ran.add(line)
-                self._output.ran(line)
+                self._output.ran(line, at_once=not self._every_event)
             self._observe(self._frame(python_frame), python_frame, "line", line)
 
     def returned(self, python_frame, kind):
@@ -550,8 +550,10 @@ class _Output:
             self._flush()
         return True
 
-    def ran(self, line):
+    def ran(self, line, at_once):
         self._new_lines.append(line)
+        if at_once:
+            self._flush()
 
     def fail(self, reason):
         if self._reason == "end":
@@ -577,6 +579,8 @@ class _Output:
 
     def _flush(self):
         self._report_lines()
+        if not self._records:
+            return
         data = "\n".join(self._records) + "\n"
         self._records = []
         self._buffered = 0

@@ -1,6 +1,7 @@
 """The tracer against a naive one that describes everything at every event."""
 
 import json
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.executor_api.tracer_bench import (
+    GUEST,
     Bench,
     RandomProgram,
     Trace,
@@ -607,6 +609,34 @@ def test_cut_values_are_counted(bench: Bench) -> None:
     trace = bench.trace(code)
     assert trace.summary["truncated_values"] == 4  # two in events, two at the end
     assert len(trace.last("a")[0]) == 200 and trace.last("a")[0].endswith("…")
+
+
+# --- killed -----------------------------------------------------------------------------
+
+_KILLED = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from tracer import Recorder
+code = compile(sys.argv[2], '<program>', 'exec')
+limits = dict(
+    max_events=10_000, max_value_chars=200, max_items=20, max_depth=4, max_bytes=1_000_000
+)
+recorder = Recorder(code, limits, 'lines', lambda data: os.write(1, data))
+recorder.start()
+exec(code, {})
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_a_killed_process_has_written_nearly_everything(bench: Bench, end: str) -> None:
+    loop = "import os\nfor i in range({n}):\n    x = i\n" + end + "\n"
+    for n, lost in ((3, 0), (1000, 64)):
+        code = loop.format(n=n)
+        command = [bench.python, "-c", _KILLED, str(GUEST), code]
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60)
+        records = [json.loads(line) for line in done.stdout.splitlines()]
+        events = [record for record in records if record[0] == "event"]
+        assert 2 * n + 4 - lost <= len(events) <= 2 * n + 4
 
 
 # --- real programs ----------------------------------------------------------------------

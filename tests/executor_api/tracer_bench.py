@@ -24,6 +24,7 @@ class Bench:
     """A process of one Python version that runs programs."""
 
     def __init__(self, python: str) -> None:
+        self.python = python
         script = Path(__file__).with_name("tracer_child.py")
         self._process = subprocess.Popen(
             [python, str(script), str(GUEST)],
