@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,29 @@ def test_executor_runs_without_root_and_without_the_socket(service: str) -> None
         environment={"CODERL_API_KEYS": KEY},
     )
     assert seen.split() == ["10001", "False"]
+
+
+def test_a_trainer_elsewhere_trains_against_it_with_its_key(service: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "coderl", "train", "recipes/micro.yaml"),
+            *("--executor.url", service, "--output_dir", str(tmp_path)),
+            *("--grpo.max_steps", "2", "--data.count", "64"),
+        ],
+        cwd=REPOSITORY,
+        env=os.environ | {"CODERL_API_KEY": KEY, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "code/pass_rate" in row]
+    assert len(steps) == 2
+    assert all(row["executor/failures"] == 0 for row in steps)
+    assert all(0 < row["code/pass_rate"] < 1 for row in steps)
+    assert steps[1]["alignment/groups"] > 0
 
 
 # --- the gate ------------------------------------------------------------------------------
