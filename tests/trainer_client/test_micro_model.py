@@ -14,7 +14,7 @@ from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model, new_model, save_model
 from trainer_client.micro.problems import generate
-from trainer_client.micro.warmstart import IGNORED, Example, WarmStart, encode, warm_start
+from trainer_client.micro.warmstart import IGNORED, Example, Phase, encode, warm_start
 
 GREEDY = Sampling(temperature=0.0, max_new_tokens=48)
 Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
@@ -91,8 +91,12 @@ def test_only_the_completion_is_trained_on(policy: Policy) -> None:
 
 def test_warm_start_lowers_the_loss() -> None:
     losses: list[float] = []
-    warm_start(WarmStart(steps=12, batch=16), lambda _, loss: losses.append(loss))
-    assert len(losses) == 12 and sum(losses[-3:]) < 0.95 * sum(losses[:3])
+    phases = [
+        Phase(12, 16, 0.5, bugs, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0)
+        for bugs in (0.0, 0.4)
+    ]
+    warm_start(phases, lambda _, loss: losses.append(loss))
+    assert len(losses) == 24 and sum(losses[-3:]) < 0.95 * sum(losses[:3])
 
 
 def rollout(problem: Problem, verdict: str) -> Rollout:

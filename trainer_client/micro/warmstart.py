@@ -1,13 +1,14 @@
 """Supervised warm start: write programs, and predict the variables of programs.
 
-Stops early on purpose. A converged start leaves reinforcement learning nothing to do; the
-checkpoint that ships writes a correct program for some six in ten fully stated held-out problems,
-and predicts the variables of nearly all their references.
+Stops early on purpose. A converged start leaves reinforcement learning nothing to do. So the last
+phase trains on programs of which some have a bug, like code found anywhere: the model then knows
+the right steps, and as often as its corpus it writes a wrong one.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -16,28 +17,38 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from executor_api.wire import CallSpec
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.micro.alignment import MicroFormat, correct_answer
-from trainer_client.micro.family import Split, run, structures
+from trainer_client.micro.family import OPERATIONS, Split, program, run, structures
 from trainer_client.micro.model import new_model
 from trainer_client.micro.problems import Draft, draft
 from trainer_client.micro.tokenizer import train_tokenizer
 
-__all__ = ["Example", "WarmStart", "optimizers", "warm_start"]
+__all__ = ["PHASES", "Example", "Phase", "encode", "optimizers", "warm_start"]
 
 IGNORED = -100
+TOKENIZER_EXAMPLES = 6000
 
 
 @dataclass(frozen=True, slots=True)
-class WarmStart:
-    """The vetted schedule."""
+class Phase:
+    """A stretch of supervised training."""
 
-    steps: int = 600
-    batch: int = 64
-    writing: float = 0.08
+    steps: int
+    batch: int
+    writing: float
     """Share of examples that write a program; the rest predict variables."""
+    bugs: float
+    """Share of the written programs in which one step is not the statement's."""
+    muon_learning_rate: float
+    adam_learning_rate: float
+    seed: int
     hide: float = 0.2
-    muon_learning_rate: float = 0.006
-    adam_learning_rate: float = 3e-3
-    seed: int = 0
+
+
+PHASES = (
+    Phase(900, 64, 0.08, 0.0, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0),
+    Phase(80, 48, 0.4, 0.4, muon_learning_rate=2e-3, adam_learning_rate=1e-3, seed=5),
+)
+"""The vetted schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +58,28 @@ class Example:
 
 
 def warm_start(
-    recipe: WarmStart, log: Callable[[int, float], None]
+    phases: Sequence[Phase], log: Callable[[int, float], None]
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """Train tokenizer and model from nothing on the warm-start split."""
-    examples = _examples(recipe)
-    corpus = [e.prompt + e.completion for e, _ in zip(examples, range(6000), strict=False)]
-    tokenizer = train_tokenizer(corpus)
-    model = new_model(tokenizer, recipe.seed)
-    steppers = optimizers(model, recipe.muon_learning_rate, recipe.adam_learning_rate)
-    for step in range(recipe.steps):
-        batch = [next(examples) for _ in range(recipe.batch)]
-        loss = _step(model, steppers, encode(tokenizer, batch), _schedule(step, recipe.steps))
-        log(step, loss)
+    """Train tokenizer and model from nothing on the warm-start split; ``log(step, loss)``."""
+    corpus = islice(_examples(phases[0]), TOKENIZER_EXAMPLES)
+    tokenizer = train_tokenizer(example.prompt + example.completion for example in corpus)
+    model = new_model(tokenizer, phases[0].seed)
+    for phase in phases:
+        _train(model, tokenizer, phase, log)
     return model, tokenizer
+
+
+def _train(
+    model: LlamaForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    phase: Phase,
+    log: Callable[[int, float], None],
+) -> None:
+    examples = _examples(phase)
+    steppers = optimizers(model, phase.muon_learning_rate, phase.adam_learning_rate)
+    for step in range(phase.steps):
+        batch = encode(tokenizer, list(islice(examples, phase.batch)))
+        log(step, _step(model, steppers, batch, _schedule(step, phase.steps)))
 
 
 def optimizers(
@@ -116,17 +136,23 @@ def _schedule(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
 
 
-def _examples(recipe: WarmStart) -> Iterator[Example]:
-    rng = random.Random(recipe.seed)
+def _examples(phase: Phase) -> Iterator[Example]:
+    rng = random.Random(phase.seed)
     known = structures(Split.WARM_START)
     while True:
-        problem = draft(rng.choice(known), recipe.hide, rng)
-        writes = rng.random() < recipe.writing
-        yield _writing(problem) if writes else _tracing(problem, rng.random() < 0.5)
+        problem = draft(rng.choice(known), phase.hide, rng)
+        writes = rng.random() < phase.writing
+        yield (
+            _writing(problem, phase.bugs, rng) if writes else _tracing(problem, rng.random() < 0.5)
+        )
 
 
-def _writing(problem: Draft) -> Example:
-    return Example(problem.prompt, problem.reference)
+def _writing(problem: Draft, bugs: float, rng: random.Random) -> Example:
+    if rng.random() >= bugs:
+        return Example(problem.prompt, problem.reference)
+    steps = list(problem.structure)
+    steps[rng.randrange(len(steps))] = rng.choice(OPERATIONS)
+    return Example(problem.prompt, program(steps))
 
 
 def _tracing(problem: Draft, with_parameter: bool) -> Example:
