@@ -207,8 +207,18 @@ def test_interrupt_leaves_nothing_behind() -> None:
     assert any("runsc" in name for name in children.values())
     assert "Traceback" not in stop(process)
     assert process.returncode == 0
-    time.sleep(0.5)
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    deadline = time.monotonic() + 20
+    while (alive := [pid for pid in children if _runs(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process, other than one its new parent has yet to collect."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _descendants(pid: int) -> dict[int, str]:

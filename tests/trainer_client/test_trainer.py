@@ -26,10 +26,7 @@ from trainer_client.models import load_policy
 from trainer_client.rewards import ExecutionReward, NoVerdicts
 from trainer_client.trainer import CodeRLPlusTrainer
 
-pytestmark = [
-    pytest.mark.gvisor,
-    pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning"),
-]
+pytestmark = pytest.mark.gvisor
 
 GROUP = 2
 MUON = {"muon": {"learning_rate": 1e-2}}
