@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,9 +152,11 @@ def build_trainer(recipe: Recipe, policy: Policy, client: ExecutorClient) -> Cod
 
 
 def _quiet() -> None:
-    """No usage telemetry, and no warning about forks from the tokenizers."""
+    """No usage telemetry, and no warnings that a user can do nothing about: forks from the
+    tokenizers, a name of transformers' that TRL still uses."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
 
 
 def _arguments(recipe: Recipe) -> GRPOConfig:
