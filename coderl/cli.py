@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +53,8 @@ def serve(
     }
     try:
         settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except tomllib.TOMLDecodeError as error:
+        raise typer.BadParameter(f"{settings_file} is not TOML: {error}") from None
     except ValidationError as error:
         for item in error.errors():
             field = ".".join(map(str, item["loc"]))

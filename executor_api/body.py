@@ -1,7 +1,8 @@
 """Reading a request's body: bounded, decompressed, validated, with errors that name the field."""
 
+import asyncio
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol, TypeVar
 
 import zstandard
@@ -13,6 +14,7 @@ from pydantic_core import ErrorDetails
 M = TypeVar("M", bound=BaseModel)
 
 _CHUNK = 1 << 20
+_IDLE_SECONDS = 60.0
 _SHOWN_CHARS = 200
 
 
@@ -30,7 +32,8 @@ async def _read(request: Request, limit: int) -> bytes:
     decode = _decoder(request.headers.get("content-encoding", "identity").strip().lower())
     body = bytearray()
     compressed = 0
-    async for chunk in request.stream():
+    chunks = aiter(request.stream())
+    while (chunk := await _next(chunks)) is not None:
         compressed += len(chunk)
         if compressed > limit:
             raise _too_large(limit)
@@ -39,6 +42,16 @@ async def _read(request: Request, limit: int) -> bytes:
             if len(body) > limit:
                 raise _too_large(limit)
     return bytes(body)
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(_IDLE_SECONDS):
+            return await anext(chunks, None)
+    except TimeoutError:
+        raise HTTPException(
+            408, f"nothing of the body came for {_IDLE_SECONDS:.0f} s: send it again"
+        ) from None
 
 
 def _too_large(limit: int) -> HTTPException:

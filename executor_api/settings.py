@@ -103,8 +103,10 @@ class Settings(BaseSettings):
             entries += self._file_entries()
         keys: dict[str, str] = {}
         for entry in filter(None, map(str.strip, entries)):
-            name, separator, key = entry.partition(":")
-            keys[key if separator else entry] = name if separator else f"key{len(keys) + 1}"
+            name, separator, key = entry.rpartition(":")
+            if not key or (separator and not name):
+                raise ValueError(f"API key entry {name + separator!r}…: write KEY or NAME:KEY")
+            keys[key] = name or f"key{len(keys) + 1}"
         return keys
 
     def _file_entries(self) -> list[str]:
