@@ -30,6 +30,10 @@ from executor_api.wire import (
 R = TypeVar("R", ExecuteResult, TraceResult)
 
 
+_LONG_TRACE = 100_000
+"""Bytes of records whose reading would hold up other requests."""
+
+
 class BadRequest(Exception):
     """A field of the request cannot be used; becomes a 422."""
 
@@ -167,7 +171,10 @@ class Executor:
     async def _trace_result(self, program: TraceProgram, index: int, job: Job) -> TraceResult:
         try:
             header, payload, python = await _done(job)
-            result = assemble(program, index, header, payload, runtime=self.runtime, python=python)
+            read = partial(assemble, program, index, header, payload)
+            read = partial(read, runtime=self.runtime, python=python)
+            long = len(payload) > _LONG_TRACE
+            result = await asyncio.to_thread(read) if long else read()
         except (DeadlinePassed, Lost) as error:
             late = isinstance(error, DeadlinePassed)
             result = TraceResult(
