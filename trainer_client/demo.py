@@ -127,8 +127,9 @@ async def _questions(programs: Programs, recipe: Recipe, urls: list[str]) -> lis
 async def _samples(
     rollouts: Sequence[Rollout], recipe: Recipe, urls: list[str]
 ) -> list[AlignmentSample]:
+    options = recipe.alignment.questions.model_copy(update={"max_traces": None})
     async with ExecutorClient(urls) as client:
-        samples, _ = await make_samples(rollouts, client, recipe.alignment.questions, step=0)
+        samples, _ = await make_samples(rollouts, client, options, step=0)
     return samples
 
 
