@@ -1,116 +1,45 @@
-"""A forked process for one program: made from the warm interpreter, confined, asked for answers."""
+"""The supervisor's side of a forked process: give it a program, ask for its answers, end it."""
 
 import contextlib
 import json
 import os
-import shutil
 import signal
-import socket
 import struct
-import sys
 
+import forked
 import runner
-import tester
-import traced
-from process import Streams, Watch, confine
+from process import Streams, Watch
 
 _LENGTH = struct.Struct(">I")
-_FIRST_UID, _UIDS = 20_000, 20_000
 
 
 class Child:
-    """A forked process for one program, or two for an assertion."""
+    """A forked process, idle until it is given a program."""
 
-    def __init__(self, supervisor, limits, tests):
-        self.supervisor, self.limits, self.tests = supervisor, limits, tests
-        supervisor.programs += 1
-        self.owner = self._owner(0)
-        self.box = os.path.join(supervisor.base, str(supervisor.programs))
-        os.mkdir(self.box, 0o700)
-        if self.owner is not None:
-            os.chown(self.box, self.owner, self.owner)
-        self.streams = Streams(self.owner)
-        self.source, self.answers = os.pipe()
-        self.turns, self._go = os.pipe()
-        self.kept = {self.answers, self.turns}
+    def __init__(self):
+        self.streams = Streams()
+        self.source, answers = os.pipe()
+        orders, self._orders = os.pipe()
+        self._failure, failure = os.pipe()
         self._buffer = bytearray()
-        self.pids = []
+        self.pid = os.fork()
+        if not self.pid:
+            forked.main(self.streams, orders, answers, failure)
+        for fd in (orders, answers, failure):
+            os.close(fd)
 
-    def _owner(self, offset):
-        if self.supervisor.unsafe:
-            return None
-        return _FIRST_UID + (2 * self.supervisor.programs + offset) % _UIDS
-
-    def start(self, body):
-        self._watch(self._fork(body, self.owner))
-
-    def _watch(self, pid):
-        os.close(self.answers)
-        os.close(self.turns)
-        whole = not self.supervisor.unsafe
-        self.watch = Watch(pid, self.source, self.streams, self.limits, self.supervisor.wake, whole)
-        self.watch.restart(self.supervisor.run_until)
-
-    def start_assertion(self, code, assertion):
-        """The program in one process, the test code in another, under another uid."""
-        ours, theirs = socket.socketpair()
-        self.kept |= {ours.fileno(), theirs.fileno()}
-
-        def program():
-            ours.close()
-            os.close(self.answers)
-            runner.fresh_streams("")
-            tester.serve_program(code, tester.Connection(theirs))
-
-        def test():
-            theirs.close()
-            runner.fresh_streams("")
-            reporter = runner.Reporter(self.answers, self.limits["output_bytes"])
-            reporter.send(tester.run_assertion(assertion, tester.Connection(ours)))
-
-        self._fork(program, self.owner)
-        pid = self._fork(test, self._owner(1))
-        ours.close()
-        theirs.close()
-        self._watch(pid)
-
-    def _fork(self, body, owner):
-        """Fork, and return once the child has become the program; raise ``OSError`` if it
-        could not: that is our failure, not the program's."""
-        ready, failure = os.pipe()
-        pid = os.fork()
-        if pid:
-            self.pids.append(pid)
-            os.close(failure)
-            with os.fdopen(ready, "rb") as pipe:
-                why = pipe.read()
-            if why:
-                raise OSError(why.decode())
-            return pid
-        status = 1
-        try:
-            try:
-                self._become_program(owner, keep=failure)
-            except BaseException as error:
-                os.write(failure, f"{type(error).__name__}: {error}".encode())
-                os._exit(1)
-            os.close(failure)
-            body()
-            status = 0
-        finally:
-            os._exit(status)
-
-    def _become_program(self, owner, keep):
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.environ.update(HOME=self.box, TMPDIR=self.box, PWD=self.box)
-        sys.argv = [runner.FILE_NAME]
-        self.streams.install()
-        _close_all_but({0, 1, 2, keep, *self.kept})
-        box = self.box if owner == self.owner else "/"
-        confine(self.limits, self.tests, owner, box, self.supervisor.base_memory)
+    def assign(self, job, wake, others, until):
+        """Give it a program, to be over at ``until``; raise ``OSError`` if it could not become
+        that: our failure, not the program's."""
+        data = json.dumps(job).encode()
+        runner.write_all(self._orders, _LENGTH.pack(len(data)) + data)
+        with os.fdopen(self._failure, "rb") as pipe:
+            why = pipe.read()
+        if why:
+            raise OSError(why.decode())
+        self.limits = job["limits"]
+        self.watch = Watch(self.pid, self.source, self.streams, self.limits, wake, others)
+        self.watch.restart(until)
 
     def answer(self):
         """The next answer as (bytes, None), or (None, how the process ended)."""
@@ -142,17 +71,14 @@ class Child:
                 size += len(parts[-1])
 
     def go(self):
+        """Let it run the next test."""
         try:
-            os.write(self._go, b"g")
+            os.write(self._orders, b"g")
         except BrokenPipeError:
             return
 
-    def wait_turn(self):
-        """In the child: block until the supervisor says ``go``."""
-        if not os.read(self.turns, 1):
-            os._exit(0)
-
     def streams_payload(self):
+        """What it has written so far, as the payload of a test that it did not answer."""
         stdout, stderr, truncated = self.streams.read(self.limits["output_bytes"])
         return json.dumps(
             {
@@ -163,36 +89,14 @@ class Child:
         ).encode()
 
     def end(self):
-        """Kill and collect the processes of this child, close all, remove its directory."""
-        for pid in self.pids:
-            for kill in (os.killpg, os.kill):
-                try:
-                    kill(pid, signal.SIGKILL)
-                except (ProcessLookupError, PermissionError):
-                    continue
-        for pid in self.pids:
+        """Kill and collect it, with what is left of its process group; close all."""
+        for kill in (os.killpg, os.kill):
             try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
+                kill(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
                 continue
-        for fd in (self.source, self._go):
+        with contextlib.suppress(ChildProcessError):  # the watch has collected it
+            os.waitpid(self.pid, 0)
+        for fd in (self.source, self._orders):
             os.close(fd)
         self.streams.close()
-        if self.supervisor.unsafe:
-            shutil.rmtree(self.box, ignore_errors=True)
-
-
-def _close_all_but(kept):
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            with contextlib.suppress(OSError):  # the listing's own descriptor
-                os.close(int(name))
-
-
-def run_child(child, code, tests, step):
-    reporter = runner.Reporter(child.answers, child.limits["output_bytes"])
-    runner.run_tests(code, tests, reporter, child.wait_turn if step else None)
-
-
-def trace_child(child, job, limits):
-    traced.run(job, limits, child.answers)

@@ -1,7 +1,7 @@
 """One child process of the supervisor: its descriptors, limits, identity, and the watch over it.
 
 The supervisor runs one program at a time, so every process in the sandbox but the supervisor
-belongs to that program.
+and those it has forked ahead belongs to that program.
 """
 
 import contextlib
@@ -19,21 +19,11 @@ _PR_SET_DUMPABLE = 4
 _LIBC = ctypes.CDLL(None)
 
 
-def descriptor(name, owner):
-    """An anonymous file for one of a program's standard streams."""
-    fd = os.memfd_create(name)
-    if owner is not None:
-        os.fchown(fd, owner, owner)
-    return fd
-
-
 class Streams:
     """The files that stand behind descriptors 0, 1 and 2 of a program."""
 
-    def __init__(self, owner):
-        self.stdin, self.stdout, self.stderr = (
-            descriptor(name, owner) for name in ("stdin", "stdout", "stderr")
-        )
+    def __init__(self):
+        self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
 
     def install(self):
         for target, fd in enumerate((self.stdin, self.stdout, self.stderr)):
@@ -68,11 +58,12 @@ def _read_file(fd, limit):
     return b"".join(parts)
 
 
-def confine(limits, tests, owner, box, base_memory):
-    """In the child: apply the limits and drop to the unprivileged ``owner`` (None: stay)."""
-    cpu = int(limits["cpu_seconds"] * tests) + 2
+def confine(job, owner):
+    """In the child: apply the job's limits and drop to the unprivileged ``owner`` (None: stay)."""
+    limits = job["limits"]
+    cpu = int(limits["cpu_seconds"] * len(job["tests"])) + 2
     files = max(limits["output_bytes"] + 4096, _OWN_FILES)
-    memory = base_memory + (limits["memory_mb"] << 20)
+    memory = job["base_memory"] + (limits["memory_mb"] << 20)
     for kind, value in (
         (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_FSIZE, files),
@@ -81,7 +72,7 @@ def confine(limits, tests, owner, box, base_memory):
         (resource.RLIMIT_CORE, 0),
     ):
         _limit(kind, value)
-    os.chdir(box)
+    os.chdir(job["box"])
     if owner is not None:
         _limit(resource.RLIMIT_NPROC, limits["processes"])
         os.setgroups([])
@@ -109,12 +100,12 @@ class Watch:
     """Waits for what a child writes, and ends it at its limits.
 
     ``wake`` is a descriptor that becomes readable on SIGCHLD: a child's end is not always the
-    end of its pipe, which a grandchild may hold open.
+    end of its pipe, which a grandchild may hold open. ``others()`` lists the pids of the program.
     """
 
-    def __init__(self, pid, source, streams, limits, wake, whole_sandbox):
+    def __init__(self, pid, source, streams, limits, wake, others):
         self.pid, self.source, self.streams, self.limits = pid, source, streams, limits
-        self.wake, self.whole_sandbox = wake, whole_sandbox
+        self.wake, self.others = wake, others
         self.usage = None
         self.status = None
         self._poll = select.poll()
@@ -201,11 +192,7 @@ class Watch:
 
     def cpu(self):
         """CPU seconds of the program so far, children included."""
-        pids = [self.pid]
-        if self.whole_sandbox:
-            own = str(os.getpid())
-            pids = [name for name in os.listdir("/proc") if name.isdigit() and name != own]
-        return sum(_cpu_of(pid) for pid in pids)
+        return sum(_cpu_of(pid) for pid in self.others() or [self.pid])
 
     def measured(self):
         """(CPU seconds of this test, peak MiB) where the child is over, else zeros."""

@@ -6,9 +6,12 @@ process 1, can kill whatever that program left. With ``--unsafe`` (a plain proce
 it does neither.
 """
 
+import collections
+import contextlib
 import gc
 import json
 import os
+import select
 import shutil
 import signal
 import sys
@@ -18,8 +21,14 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import frames
-from child import Child, run_child, trace_child
+from child import Child
 from process import own_memory
+
+_FIRST_UID, _UIDS = 20_000, 20_000
+_SPARES = 24
+"""Processes forked ahead; each takes a few MiB of the sandbox."""
+
+_IDLE_SECONDS = 0.02
 
 _SCRATCH = ("/tmp", "/box", "/dev/shm")
 _CLEAN_SECONDS = 2.0
@@ -36,6 +45,8 @@ class Supervisor:
         self.source, self.sink, self.unsafe = source, sink, unsafe
         self.base = tempfile.mkdtemp(prefix="coderl-") if unsafe else "/box"
         self.programs = 0
+        self.spares = collections.deque()
+        self.spares_wanted = 0 if unsafe else _SPARES
         self.run_until = 0.0  # the end of the program's own wall clock, all its tests together
         self.base_memory = own_memory()
         self.wake, wake_writer = os.pipe()
@@ -47,11 +58,21 @@ class Supervisor:
     # --- the host's side ---
 
     def serve(self):
-        """Answer jobs until the host hangs up."""
+        """Answer jobs until the host hangs up; while it has none, fork ahead."""
         operations = {"ping": self.ping, "run": self.run, "trace": self.trace}
-        while (frame := self.receive()) is not None:
+        while True:
+            while len(self.spares) < self.spares_wanted and not self._asked():
+                self.spares.append(Child())
+            frame = self.receive()
+            if frame is None:
+                return
             header, payload = frame
             operations[header["op"]](header, payload)
+
+    def _asked(self):
+        """Whether the host wants something within a moment: in a burst it always does, and a
+        fork would only delay it."""
+        return bool(select.select([self.source], [], [], _IDLE_SECONDS)[0])
 
     def receive(self):
         head = self._read(frames.HEAD.size)
@@ -99,13 +120,10 @@ class Supervisor:
 
     def _run_batch(self, header, code, tests, position):
         """Run ``tests`` in one process; return (how many were answered, whether to go on)."""
-        limits = header["limits"]
-        child = Child(self, limits, len(tests))
+        role = "assertion" if tests[0]["kind"] == "assert" else "tests"
         step = header["step"]
-        if tests[0]["kind"] == "assert":
-            child.start_assertion(code, tests[0]["code"])
-        else:
-            child.start(lambda: run_child(child, code, tests, step))
+        job = {"role": role, "code": code, "tests": tests, "step": step}
+        child = self._child(job | {"limits": header["limits"]})
         try:
             for index in range(len(tests)):
                 if index:
@@ -121,6 +139,32 @@ class Supervisor:
             return len(tests), True
         finally:
             child.end()
+
+    def _child(self, job):
+        """A process that runs ``job``: one forked ahead, or else a new one."""
+        self.programs += 1
+        job["box"] = os.path.join(self.base, str(self.programs))
+        job["owner"], job["tester"] = self._owners()
+        job["base_memory"] = self.base_memory
+        child = self.spares.popleft() if self.spares else Child()
+        child.assign(job, self.wake, self._others, self.run_until)
+        return child
+
+    def _owners(self):
+        """Two uids that no recent program had."""
+        if self.unsafe:
+            return None, None
+        first = _FIRST_UID + 2 * self.programs % _UIDS
+        return first, first + 1
+
+    def _others(self):
+        """The pids of the program: all but the supervisor's and those forked ahead."""
+        if self.unsafe:
+            return []
+        ours = {os.getpid(), *(spare.pid for spare in self.spares)}
+        return [
+            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in ours
+        ]
 
     def _asked_to_go_on(self, child):
         header, _ = self.receive()
@@ -139,11 +183,9 @@ class Supervisor:
     # --- traces ---
 
     def trace(self, header, payload):
-        job = json.loads(payload)
         limits = header["limits"]
         self.run_until = time.monotonic() + limits["wall_seconds"]
-        child = Child(self, limits, 1)
-        child.start(lambda: trace_child(child, job, limits))
+        child = self._child(json.loads(payload) | {"role": "trace", "tests": [None]})
         try:
             records, end = child.records(2 * limits["max_bytes"] + (8 << 20))
             if end != ("exited", 0) or b'["outcome"' not in records:
@@ -162,7 +204,9 @@ class Supervisor:
         """End what the program left and empty what it could write; (clean, why not)."""
         try:
             if not self.unsafe:
-                self._kill_all()
+                _reap()
+                if self._others():
+                    self._kill_all()
                 for folder in _SCRATCH:
                     _empty(folder)
             return True, None
@@ -170,8 +214,11 @@ class Supervisor:
             return False, f"{type(error).__name__}: {error}"
 
     def _kill_all(self):
-        """Kill every other process; as process 1 of the sandbox, ESRCH proves none is left."""
+        """Kill every other process, those forked ahead too; as process 1 of the sandbox, ESRCH
+        proves that none is left."""
         assert os.getpid() == 1, "only process 1 of a sandbox may kill everything"
+        while self.spares:
+            self.spares.pop().end()
         deadline = time.monotonic() + _CLEAN_SECONDS
         while True:
             try:
@@ -179,19 +226,16 @@ class Supervisor:
             except ProcessLookupError:
                 return
             _reap()
+            time.sleep(0.0005)
             if time.monotonic() > deadline:
                 raise TimeoutError("processes of the program cannot be killed")
 
 
 def _reap():
-    """Collect ended processes for a moment; they count as alive until collected."""
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                time.sleep(0.0005)
-                return
-        except ChildProcessError:
-            return
+    """Collect what has ended; until then it counts as alive."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
 
 
 def _empty(folder):
