@@ -24,6 +24,8 @@ class Streams:
 
     def __init__(self):
         self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
+        for fd in (self.stdin, self.stdout, self.stderr):
+            os.fchmod(fd, 0o600)  # gVisor lets anyone reopen them through /proc/PID/fd
 
     def install(self):
         for target, fd in enumerate((self.stdin, self.stdout, self.stderr)):

@@ -143,6 +143,14 @@ RUNS = {
         "    except PermissionError: continue\nraise SystemExit(3)",
         {"runtime_error"},
     ),
+    "reads the streams of others": (
+        "import os\nfor pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        "    for fd in range(9):\n"
+        "        try:\n            open(f'/proc/{pid}/fd/{fd}', 'r+b')\n"
+        "            if pid not in ('1', str(os.getpid())): print('opened', pid, fd)\n"
+        "        except OSError: continue\nraise SystemExit(3)",
+        {"runtime_error"},
+    ),
     "traces the supervisor": ("open('/proc/1/mem', 'rb')", {"runtime_error"}),
     "writes the guest": ("open('/guest/runner.py', 'a')", {"runtime_error"}),
     "mounts": (
@@ -184,6 +192,7 @@ def test_run(service: Service, name: str) -> None:
     result = beside_an_honest_one(service, {"code": code, "tests": [test]})
     assert result["verdict"] in verdicts
     assert result["passed"] == 0
+    assert "opened" not in result["tests"][0]["stdout"]
 
 
 def test_nothing_of_the_service_is_in_the_environment(service: Service) -> None:
