@@ -1,4 +1,4 @@
-"""Make the micro model's warm-started checkpoint: about nine minutes on one CPU core.
+"""Make the micro model's warm-started checkpoint: about twelve minutes on one CPU core.
 
 OMP_NUM_THREADS=1 python scripts/make_micro_checkpoint.py [DIRECTORY]
 """

@@ -45,8 +45,8 @@ class Phase:
 
 
 PHASES = (
-    Phase(600, 64, 0.08, 0.0, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0),
-    Phase(130, 48, 0.4, 0.4, muon_learning_rate=2e-3, adam_learning_rate=1e-3, seed=5),
+    Phase(900, 64, 0.08, 0.0, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0),
+    Phase(180, 48, 0.25, 0.4, muon_learning_rate=3e-3, adam_learning_rate=1e-3, seed=5),
 )
 """The vetted schedule."""
 
