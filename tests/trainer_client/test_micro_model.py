@@ -33,11 +33,13 @@ def test_checkpoint_has_between_one_and_five_million_parameters(policy: Policy) 
     assert 1_000_000 <= policy[0].num_parameters() <= 5_000_000
 
 
-def test_checkpoint_writes_some_but_not_all_references(policy: Policy) -> None:
+def test_checkpoint_knows_the_operations_but_often_writes_another(policy: Policy) -> None:
     problems = generate(Split.HELD_OUT, 100, seed=7, hide=0.0)
-    written = complete(*policy, [p.prompt or "" for p in problems], GREEDY)
-    right = sum(code == p.reference for code, p in zip(written, problems, strict=True))
-    assert 15 <= right <= 95
+    prompts = [p.prompt or "" for p in problems]
+    greedy, sampled = (complete(*policy, prompts, how) for how in (GREEDY, Sampling(seed=0)))
+    references = [p.reference or "" for p in problems]
+    assert sum(map(str.__eq__, greedy, references)) >= 80
+    assert 20 <= sum(map(str.__eq__, sampled, references)) <= 80
 
 
 def question(text: str) -> AlignmentSample:
