@@ -60,7 +60,7 @@ class Measured:
 
 def main(
     recipe: Annotated[Path, typer.Option(help="A recipe of the micro model.")] = RECIPE,
-    problems: Annotated[int, typer.Option(min=1, help="Held-out problems.")] = 640,
+    problems: Annotated[int, typer.Option(min=1, help="Held-out problems.")] = 480,
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Recipe fields: -- --grpo.max_steps 20")
     ] = None,
