@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 
 NAME=${1:-python:3.13-slim}
-MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
 
 docker image inspect "$NAME" >/dev/null 2>&1 && exit 0
@@ -15,6 +14,7 @@ command -v debootstrap >/dev/null || die "no debootstrap: run 'make docker'"
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
+find_mirror
 debootstrap --variant=minbase --include=ca-certificates,python3,python3-pip,python3-venv \
   trixie "$root" "$MIRROR" >&2
 

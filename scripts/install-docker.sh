@@ -25,10 +25,11 @@ fi
 # to a directory of their own, so that nothing else is ever taken from trixie.
 install_compose() {
   local work
+  find_mirror
   work=$(mktemp -d)
   trap 'rm -rf "$work"' RETURN
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-  echo 'deb http://deb.debian.org/debian trixie main' >"$work/sources.list"
+  echo "deb $MIRROR trixie main" >"$work/sources.list"
   local options=(
     -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
     -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root

@@ -17,9 +17,10 @@ need_apt "gVisor" "$REMEDY"
 
 suite=$(codename)
 if [ "$suite" = bookworm ]; then
-  grep -rqs '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d ||
-    echo 'deb http://deb.debian.org/debian bookworm-backports main' \
-      >/etc/apt/sources.list.d/bookworm-backports.list
+  if ! grep -rqs '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d; then
+    find_mirror
+    echo "deb $MIRROR bookworm-backports main" >/etc/apt/sources.list.d/bookworm-backports.list
+  fi
   apt-get update -q >&2
   apt_install -t bookworm-backports runsc
 else

@@ -20,6 +20,20 @@ need_apt() {
 
 codename() { (. /etc/os-release && echo "${VERSION_CODENAME:-unknown}"); }
 
+# Set MIRROR to the Debian mirror that this machine's apt uses; DEBIAN_MIRROR overrides it.
+find_mirror() {
+  MIRROR=${DEBIAN_MIRROR:-$(apt_mirror)}
+  if [ -z "$MIRROR" ]; then # apt knows its sources only once it has their lists
+    apt-get update -q >&2
+    MIRROR=$(apt_mirror)
+  fi
+  [ -n "$MIRROR" ] || die "apt names no Debian mirror: set DEBIAN_MIRROR to the address of one"
+}
+
+apt_mirror() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -m 1 '/debian/\?$' || true
+}
+
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2
 }
