@@ -39,7 +39,6 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     )
     app.state.settings, app.state.verified = settings, verified
     app.state.keys = settings.keys()
-    app.state.max_body_bytes = settings.max_body_bytes
     app.include_router(health.router)
     app.include_router(programs.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)

@@ -20,7 +20,7 @@ _SHOWN_CHARS = 200
 
 async def parse(request: Request, model: type[M]) -> M:
     """Return the body as ``model``; 413, 415 or 422."""
-    raw = await _read(request, request.app.state.max_body_bytes)
+    raw = await _read(request, request.app.state.settings.max_body_bytes)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:

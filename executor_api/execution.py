@@ -46,7 +46,6 @@ class BadRequest(Exception):
 class Ticket:
     """A program that was admitted, and how to make its result of the finished job."""
 
-    index: int
     job: Job
     finish: Callable[[Job], Awaitable[Any]]
 
@@ -66,11 +65,7 @@ class Executor:
         plans = await asyncio.to_thread(_plans, request, self._maxima)
         work = [partial(self._run, program, plan) for program, plan in plans]
         fresh = [program.isolation == "sandbox" for program in request.programs]
-        jobs = await self._submit(key, work, request.deadline_seconds, fresh)
-        return [
-            Ticket(index, job, partial(self._execute_result, program, index))
-            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
-        ]
+        return await self._submit(key, request, work, fresh, self._execute_result)
 
     async def trace(self, key: str, request: TraceRequest) -> list[Ticket]:
         """Admit all programs or none, as ``execute``."""
@@ -82,17 +77,22 @@ class Executor:
             partial(self._trace, program, call)
             for program, call in zip(request.programs, calls, strict=True)
         ]
-        jobs = await self._submit(key, work, request.deadline_seconds, [False] * len(work))
-        return [
-            Ticket(index, job, partial(self._trace_result, program, index))
-            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
-        ]
+        return await self._submit(key, request, work, [False] * len(work), self._trace_result)
 
     async def _submit(
-        self, key: str, work: list[Any], seconds: float, fresh: list[bool]
-    ) -> list[Job]:
-        deadline = asyncio.get_running_loop().time() + seconds
-        return await self.scheduler.submit(key, work, deadline, fresh)
+        self,
+        key: str,
+        request: ExecuteRequest | TraceRequest,
+        work: list[Any],
+        fresh: list[bool],
+        finish: Callable[[Any, int, Job], Awaitable[Any]],
+    ) -> list[Ticket]:
+        deadline = asyncio.get_running_loop().time() + request.deadline_seconds
+        jobs = await self.scheduler.submit(key, work, deadline, fresh)
+        return [
+            Ticket(job, partial(finish, program, index))
+            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
+        ]
 
     # --- on a sandbox ---
 

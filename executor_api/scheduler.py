@@ -207,7 +207,8 @@ class Scheduler:
 
     async def _start(self) -> Link:
         """Start a sandbox, however long that takes: without one the worker has no use."""
-        for failures in range(1_000_000):
+        failures = 0
+        while True:
             try:
                 return await self._start_once()
             except (SandboxDied, RuntimeUnavailable, OSError) as error:
@@ -215,7 +216,7 @@ class Scheduler:
                 wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
                 log.error("sandbox did not start", error=str(error), retry_in_seconds=wait)
                 await asyncio.sleep(wait)
-        raise AssertionError("unreachable")
+                failures += 1
 
     async def _start_once(self) -> Link:
         link = Link(await self._runtime.start())
@@ -243,6 +244,7 @@ class Scheduler:
         """Run a job; return why the sandbox has to go, or None."""
         job.attempts += 1
         job.queue_seconds = time.monotonic() - job.submitted
+        metrics.QUEUE_SECONDS.observe(job.queue_seconds)
         try:
             async with asyncio.timeout_at(job.deadline):
                 result = await job.work(link)

@@ -127,7 +127,6 @@ def _run_traced(job, orders, answers):
 
 
 def _run_assertion(job, orders, answers):
-    runner.fresh_streams("")
     reporter = runner.Reporter(answers, job["limits"]["output_bytes"])
     connection = tester.Connection(job["connection"])
     reporter.send(tester.run_assertion(job["tests"][0]["code"], connection))
@@ -135,7 +134,6 @@ def _run_assertion(job, orders, answers):
 
 def _serve_program(job, orders, answers):
     os.close(answers)
-    runner.fresh_streams("")
     tester.serve_program(job["code"], tester.Connection(job["connection"]))
 
 

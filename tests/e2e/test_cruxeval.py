@@ -1,6 +1,7 @@
 """``/trace`` returns the expected output of CRUXEval's programs."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def service():  # type: ignore[no-untyped-def]
+def service() -> Iterator[Service]:
     with running_service("runsc") as running:
         yield running
 
