@@ -41,6 +41,18 @@ def ends_iteration(code, offset, kind):
 _ITERATES = frozenset({dis.opmap["FOR_ITER"], dis.opmap["SEND"]})
 
 
+def loops_on_a_line(code):
+    """Where a jump back to the line it is on is reported → ``(offset it leads to, line)``."""
+    instructions = list(dis.get_instructions(code))
+    lines = {instruction.offset: instruction.positions.lineno for instruction in instructions}
+    return {
+        _event_offset(instructions, index): (instruction.argval, lines[instruction.argval])
+        for index, instruction in enumerate(instructions)
+        if instruction.opname == "JUMP_BACKWARD"
+        and lines[instruction.argval] == lines[instruction.offset] is not None
+    }
+
+
 def program_codes(root):
     """Every code object compiled with ``root``, each with the one that contains it (or None)."""
     found = [(root, None)]

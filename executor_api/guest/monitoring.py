@@ -1,14 +1,16 @@
 """Drives a recorder with ``sys.monitoring`` (PEP 669); Python ≥ 3.12.
 
 Local events on the program's own code objects, so other code runs at full speed. Two details:
-a loop on one line fires ``LINE`` once, its backward ``JUMP`` stands for the further visits; and
-``INSTRUCTION`` is switched off at every instruction that binds nothing the first time it runs.
+``INSTRUCTION`` is switched off, the first time it fires, at every instruction that neither binds
+nor repeats a loop on one line; and as such a loop fires ``LINE`` once, its jump back stands for the
+further visits. (Not through ``JUMP``: CPython 3.12 and 3.13 skip the handlers around an exception
+raised in its callback, and a signal handler of the program may raise in any.)
 """
 
 import sys
 from builtins import BaseException, id, type
 
-from bindings import ends_iteration
+from bindings import ends_iteration, loops_on_a_line
 
 _TOOLS = (4, 3, 1, 2, 0)
 _NAME = "coderl-tracer"
@@ -18,21 +20,22 @@ class MonitoringDriver:
     def __init__(self, recorder):
         self._recorder = recorder
         self._tool = None
-        self._jumps = {}  # id of a frame → the offset a jump on one line led to
-        self._loops = {}  # (id of a code object, offset, destination) → the line of such a jump
+        self._jumps = {}  # id of a frame → the offset that its loop on one line jumped back to
 
     def start(self):
         monitoring = sys.monitoring
         self._tool = next(tool for tool in _TOOLS if monitoring.get_tool(tool) is None)
         monitoring.use_tool_id(self._tool, _NAME)
         events = monitoring.events
-        for event, callback in self._callbacks(events).items():
+        callbacks = self._callbacks(events)
+        self._events = tuple(callbacks)
+        for event, callback in callbacks.items():
             monitoring.register_callback(self._tool, event, callback)
         # Exceptions have no local events: the callbacks look at the code object.
         self._global = events.RAISE | events.PY_UNWIND | events.PY_THROW
         monitoring.set_events(self._tool, self._global)
         self._local = events.PY_START | events.PY_RESUME | events.PY_RETURN | events.PY_YIELD
-        self._local |= events.LINE | events.JUMP | events.INSTRUCTION
+        self._local |= events.LINE | events.INSTRUCTION
         for code in self._recorder.codes.values():
             monitoring.set_local_events(self._tool, code.code, self._local)
 
@@ -52,7 +55,7 @@ class MonitoringDriver:
         monitoring.set_events(self._tool, 0)
         for code in self._recorder.codes.values():
             monitoring.set_local_events(self._tool, code.code, 0)
-        for event in self._callbacks(monitoring.events):
+        for event in self._events:
             monitoring.register_callback(self._tool, event, None)
         monitoring.free_tool_id(self._tool)
 
@@ -66,7 +69,6 @@ class MonitoringDriver:
             events.RAISE: self._guarded(self._raised),
             events.PY_UNWIND: self._guarded(self._unwound),
             events.LINE: self._line_callback(),
-            events.JUMP: self._guarded(self._jump),
             events.INSTRUCTION: self._instruction_callback(),
         }
 
@@ -102,14 +104,19 @@ class MonitoringDriver:
     def _instruction_callback(self):
         recorder, disable = self._recorder, sys.monitoring.DISABLE
         stores = {key: code.bindings.stores for key, code in recorder.codes.items()}
+        loops = {key: loops_on_a_line(code.code) for key, code in recorder.codes.items()}
 
         def callback(code, offset):
             try:
                 found = stores[id(code)].get(offset)
-                if found is None:
+                if found is not None:
+                    if recorder.recording:
+                        recorder.stored(sys._getframe(1), found)
+                elif offset in loops[id(code)]:
+                    if recorder.recording:
+                        self._repeat(sys._getframe(1), *loops[id(code)][offset])
+                else:
                     return disable
-                if recorder.recording:
-                    recorder.stored(sys._getframe(1), found)
             except BaseException as error:
                 if recorder.failed(error):
                     raise
@@ -133,20 +140,6 @@ class MonitoringDriver:
         self._jumps.pop(id(frame), None)
         self._recorder.unwound(frame)
 
-    def _jump(self, frame, offset, destination):
-        if destination > offset:
-            return
-        key = id(frame.f_code), offset, destination
-        if key not in self._loops:
-            self._loops[key] = _line_of_loop(frame.f_code, offset, destination)
-        line = self._loops[key]
-        if line is not None:
-            self._jumps[id(frame)] = destination
-            self._recorder.line(frame, line)
-
-
-def _line_of_loop(code, offset, destination):
-    """The line of a jump whose both ends are on it, else None."""
-    lines = list(code.co_lines())
-    ends = [line for at in (offset, destination) for s, e, line in lines if s <= at < e]
-    return ends[0] if len(ends) == 2 and ends[0] == ends[1] else None
+    def _repeat(self, frame, destination, line):
+        self._jumps[id(frame)] = destination
+        self._recorder.line(frame, line)

@@ -508,21 +508,24 @@ def assert_exact_output(bench: Bench, code: str) -> None:
         assert (trace.stdout, trace.raised) == (plain["stdout"], plain["raised"])
 
 
-def test_a_signal_handler_may_raise_anywhere(bench: Bench) -> None:
-    code = """
+@pytest.mark.parametrize(
+    "loop", ["while True:\n        n += 1", "while True: n += 1"], ids=["lines", "line"]
+)
+def test_a_signal_handler_may_raise_anywhere(bench: Bench, loop: str) -> None:
+    code = f"""
 import signal
 class Late(Exception): pass
 def late(*_): raise Late
 signal.signal(signal.SIGALRM, late)
 n = 0
 try:
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    while True:
-        n += 1
+    signal.setitimer(signal.ITIMER_REAL, DELAY)
+    {loop}
 except Late:
     print('late')
 """
-    assert_exact_output(bench, code)
+    for delay in range(20, 30):  # each strikes another instruction
+        assert_exact_output(bench, code.replace("DELAY", f"{delay / 1000}"))
 
 
 def test_deep_recursion_ends_as_it_would(bench: Bench) -> None:
