@@ -88,6 +88,9 @@ def from_frame(header: dict[str, Any], payload: bytes) -> Observation:
     return Observation(**measured)
 
 
+_MEASURED = (("cpu", "cpu_seconds"), ("wall", "wall_seconds"), ("memory", "memory_mb"))
+
+
 def _claims(body: dict[str, Any]) -> dict[str, Any]:
     """The fields of a payload, each checked for its type."""
     claims: dict[str, Any] = {
@@ -97,7 +100,7 @@ def _claims(body: dict[str, Any]) -> dict[str, Any]:
     }
     if body.get("message") is not None:
         claims["message"] = _text(body["message"])[:500]
-    for field, name in (("cpu", "cpu_seconds"), ("memory", "memory_mb")):
+    for field, name in _MEASURED:
         if type(body.get(field)) in (int, float) and 0 <= body[field] < 1e9:
             claims[name] = float(body[field])
     if type(body.get("status")) is int:

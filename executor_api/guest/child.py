@@ -4,58 +4,71 @@ import contextlib
 import json
 import os
 import signal
-import struct
 
 import forked
 import runner
-from process import Streams, Watch
-
-_LENGTH = struct.Struct(">I")
+from process import Watch
+from streams import Files
 
 
 class Child:
     """A forked process, idle until it is given a program."""
 
     def __init__(self):
-        self.streams = Streams()
+        self.files = Files()
         self.source, answers = os.pipe()
         orders, self._orders = os.pipe()
-        self._failure, failure = os.pipe()
-        self._buffer = bytearray()
+        self._bell, bell = os.pipe()
+        self._buffer = b""
+        self._position = 0
         self.pid = os.fork()
         if not self.pid:
-            forked.main(self.streams, orders, answers, failure)
-        for fd in (orders, answers, failure):
+            forked.main(self.files, orders, answers, bell)
+        for fd in (orders, answers, bell):
             os.close(fd)
 
     def assign(self, job, wake, others, until):
         """Give it a program, to be over at ``until``; raise ``OSError`` if it could not become
         that: our failure, not the program's."""
         data = json.dumps(job).encode()
-        runner.write_all(self._orders, _LENGTH.pack(len(data)) + data)
-        with os.fdopen(self._failure, "rb") as pipe:
-            why = pipe.read()
-        if why:
-            raise OSError(why.decode())
+        runner.write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
+        said = os.read(self._bell, 4096)
+        if said != runner.RING:
+            raise OSError(said.decode() or "ended before it had its program")
         self.limits = job["limits"]
-        self.watch = Watch(self.pid, self.source, self.streams, self.limits, wake, others)
+        bell = self.source if job["role"] == "trace" else self._bell
+        self.watch = Watch(self.pid, self.source, bell, self.files, self.limits, wake, others)
         self.watch.restart(until)
 
     def answer(self):
         """The next answer as (bytes, None), or (None, how the process ended)."""
-        while True:
-            if len(self._buffer) >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(self._buffer)
-                if length > runner.MAX_ANSWER:
-                    return None, ("exited", 1)
-                if len(self._buffer) >= _LENGTH.size + length:
-                    data = bytes(self._buffer[_LENGTH.size : _LENGTH.size + length])
-                    del self._buffer[: _LENGTH.size + length]
-                    return data, None
+        while (size := self._size_of_next()) is None or self._left() < size:
+            if size is not None and size > runner.MAX_ANSWER + runner.HEAD.size:
+                return None, ("exited", 1)
             data, end = self.watch.read()
             if data is None:
                 return None, end
-            self._buffer += data
+            self._buffer = self._buffer[self._position :] + data
+            self._position = 0
+        start = self._position + runner.HEAD.size
+        self._position += size
+        _, *starts = runner.HEAD.unpack_from(self._buffer, start - runner.HEAD.size)
+        self.files.starts = tuple(starts)
+        return self._buffer[start : self._position], None
+
+    def answered(self):
+        """Whether the next answer is already here."""
+        size = self._size_of_next()
+        return size is not None and self._left() >= size
+
+    def _left(self):
+        return len(self._buffer) - self._position
+
+    def _size_of_next(self):
+        """Bytes of the next answer with its head, or None while that is not here."""
+        if self._left() < runner.HEAD.size:
+            return None
+        return runner.HEAD.size + runner.HEAD.unpack_from(self._buffer, self._position)[0]
 
     def records(self, limit):
         """Everything the child writes until its end, at most ``limit`` bytes."""
@@ -79,7 +92,7 @@ class Child:
 
     def streams_payload(self):
         """What it has written so far, as the payload of a test that it did not answer."""
-        stdout, stderr, truncated = self.streams.read(self.limits["output_bytes"])
+        stdout, stderr, truncated = self.files.read(self.limits["output_bytes"])
         return json.dumps(
             {
                 "stdout": stdout.decode("utf-8", "surrogateescape"),
@@ -97,6 +110,6 @@ class Child:
                 continue
         with contextlib.suppress(ChildProcessError):  # the watch has collected it
             os.waitpid(self.pid, 0)
-        for fd in (self.source, self._orders):
+        for fd in (self.source, self._orders, self._bell):
             os.close(fd)
-        self.streams.close()
+        self.files.close()

@@ -5,9 +5,10 @@ every program needs: under gVisor that is most of what a fork costs. Until it ha
 root's and has seen nothing of any program.
 """
 
-import contextlib
+import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -17,62 +18,55 @@ import runner
 import tester
 import traced
 from process import confine
+from streams import Streams
 
-_LENGTH = struct.Struct(">I")
+LENGTH = struct.Struct(">I")
 _WARM = "import sys\ndef f(x, y=0):\n    return [str(x), {x: y}]\nz = f(1)\n"
 
 
-def main(streams, orders, answers, failure):
-    """Wait on ``orders``; report on ``answers``; say on ``failure`` why it could not begin.
+_ORDERS, _ANSWERS, _BELL = 3, 4, 5
 
-    The other end of ``failure`` sees its end once the process is the program's.
-    """
+
+def main(files, orders, answers, bell):
+    """Wait on ``orders``; report on ``answers``; ring ``bell`` once become the program's, or say
+    there why that failed."""
     status = 1
     try:
         try:
-            _settle(streams, {orders, answers, failure})
-            orders, answers, failure = map(_lowest, (orders, answers, failure))
-            job = _receive(orders)
+            streams = _settle(files, orders, answers, bell)
+            job = _receive(_ORDERS)
             _become(job)
+            reporter = runner.Reporter(_ANSWERS, _BELL, streams, job["limits"]["output_bytes"])
+            reporter.ring()
         except BaseException as error:
-            os.write(failure, f"{type(error).__name__}: {error}".encode())
+            os.write(_BELL, f"{type(error).__name__}: {error}".encode())
             os._exit(1)
-        os.close(failure)
-        _ROLES[job["role"]](job, orders, answers)
+        _ROLES[job["role"]](job, reporter)
         status = 0
     finally:
         os._exit(status)
 
 
-def _settle(streams, kept):
+def _settle(files, *pipes):
     """Leave the supervisor's session, signals and descriptors behind; touch memory."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    streams.install()
-    _close_all_but({0, 1, 2, *kept})
+    files.install()
+    spared = [fcntl.fcntl(fd, fcntl.F_DUPFD, _BELL + 1) for fd in pipes]
+    for fd, target in zip(spared, (_ORDERS, _ANSWERS, _BELL), strict=True):
+        os.dup2(fd, target, inheritable=False)
+    os.closerange(_BELL + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     sys.argv = [runner.FILE_NAME]
     exec(compile(_WARM, "<warm>", "exec"), {})
-    runner.fresh_streams("")
-
-
-def _close_all_but(kept):
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            with contextlib.suppress(OSError):  # the listing's own descriptor
-                os.close(int(name))
-
-
-def _lowest(fd):
-    """The same file at the lowest free descriptor: how many spares there are shows nowhere."""
-    low = os.dup(fd)
-    os.close(max(low, fd))
-    return min(low, fd)
+    streams = Streams()
+    streams.renew("")
+    return streams
 
 
 def _receive(orders):
-    (length,) = _LENGTH.unpack(_read(orders, _LENGTH.size))
+    (length,) = LENGTH.unpack(_read(orders, LENGTH.size))
     return json.loads(_read(orders, length))
 
 
@@ -114,26 +108,25 @@ def _part_from_the_test(job):
         job["role"] = "program"
 
 
-def _run_tests(job, orders, answers):
+def _run_tests(job, reporter):
     def wait_turn():
-        _read(orders, 1)
+        _read(_ORDERS, 1)
 
-    reporter = runner.Reporter(answers, job["limits"]["output_bytes"])
     runner.run_tests(job["code"], job["tests"], reporter, wait_turn if job["step"] else None)
 
 
-def _run_traced(job, orders, answers):
-    traced.run(job, job["limits"], answers)
+def _run_traced(job, reporter):
+    traced.run(job, job["limits"], reporter)
 
 
-def _run_assertion(job, orders, answers):
-    reporter = runner.Reporter(answers, job["limits"]["output_bytes"])
+def _run_assertion(job, reporter):
     connection = tester.Connection(job["connection"])
     reporter.send(tester.run_assertion(job["tests"][0]["code"], connection))
+    reporter.ring()
 
 
-def _serve_program(job, orders, answers):
-    os.close(answers)
+def _serve_program(job, reporter):
+    os.close(_ANSWERS)
     tester.serve_program(job["code"], tester.Connection(job["connection"]))
 
 

@@ -1,4 +1,4 @@
-"""One child process of the supervisor: its descriptors, limits, identity, and the watch over it.
+"""One child process of the supervisor: its limits, its identity, and the watch over it.
 
 The supervisor runs one program at a time, so every process in the sandbox but the supervisor
 and those it has forked ahead belongs to that program.
@@ -12,59 +12,21 @@ import select
 import signal
 import time
 
+from streams import KEPT_BYTES
+
 _OWN_FILES = 16 << 20  # bytes a program may write to a file of its own
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _CPUS = os.cpu_count() or 1
+_GLANCE_SECONDS = 0.02
 _PR_SET_DUMPABLE = 4
 _LIBC = ctypes.CDLL(None)
-
-
-class Streams:
-    """The files that stand behind descriptors 0, 1 and 2 of a program."""
-
-    def __init__(self):
-        self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
-        for fd in (self.stdin, self.stdout, self.stderr):
-            os.fchmod(fd, 0o600)  # gVisor lets anyone reopen them through /proc/PID/fd
-
-    def install(self):
-        for target, fd in enumerate((self.stdin, self.stdout, self.stderr)):
-            os.dup2(fd, target)
-            os.close(fd)
-
-    def read(self, limit):
-        """Return (stdout, stderr, truncated) as bytes, each at most ``limit`` bytes."""
-        return read_streams(self.stdout, self.stderr, limit)
-
-    def overflown(self, limit):
-        return max(os.fstat(fd).st_size for fd in (self.stdout, self.stderr)) > limit
-
-    def close(self):
-        for fd in (self.stdin, self.stdout, self.stderr):
-            os.close(fd)
-
-
-def read_streams(stdout, stderr, limit):
-    texts = [_read_file(fd, limit + 1) for fd in (stdout, stderr)]
-    return texts[0][:limit], texts[1][:limit], max(map(len, texts)) > limit
-
-
-def _read_file(fd, limit):
-    parts, offset = [], 0
-    while offset < limit:
-        part = os.pread(fd, min(limit - offset, 1 << 20), offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
 
 
 def confine(job, owner):
     """In the child: apply the job's limits and drop to the unprivileged ``owner`` (None: stay)."""
     limits = job["limits"]
     cpu = int(limits["cpu_seconds"] * len(job["tests"])) + 2
-    files = max(limits["output_bytes"] + 4096, _OWN_FILES)
+    files = max(limits["output_bytes"] + KEPT_BYTES + 4096, _OWN_FILES)
     memory = job["base_memory"] + (limits["memory_mb"] << 20)
     for kind, value in (
         (resource.RLIMIT_CPU, cpu),
@@ -101,17 +63,21 @@ def own_memory():
 class Watch:
     """Waits for what a child writes, and ends it at its limits.
 
-    ``wake`` is a descriptor that becomes readable on SIGCHLD: a child's end is not always the
-    end of its pipe, which a grandchild may hold open. ``others()`` lists the pids of the program.
+    What ``source`` holds is read when ``bell`` can be (rung, or ``source`` itself), and now and
+    then without: waking at every answer would cost more than most tests do. ``wake`` becomes
+    readable on SIGCHLD: a child's end is not always the end of its pipe, which a grandchild may
+    hold open. ``others()`` lists the pids of the program.
     """
 
-    def __init__(self, pid, source, streams, limits, wake, others):
-        self.pid, self.source, self.streams, self.limits = pid, source, streams, limits
-        self.wake, self.others = wake, others
+    def __init__(self, pid, source, bell, files, limits, wake, others):
+        self.pid, self.source, self.files, self.limits = pid, source, files, limits
+        self.bell, self.wake, self.others = bell, wake, others
         self.usage = None
         self.status = None
+        os.set_blocking(source, False)
         self._poll = select.poll()
-        self._poll.register(source, select.POLLIN)
+        self._poll.register(bell, select.POLLIN)
+        self._polled = True
         self._poll.register(wake, select.POLLIN)
         self._reading = 0.0, time.monotonic()
 
@@ -126,6 +92,7 @@ class Watch:
         cpu, when = self._reading
         self.cpu_before = cpu + self.started - when
         self._tick = self.started + min(0.1, self.limits["cpu_seconds"] / _CPUS)
+        self._looked = False
 
     def wall(self):
         return time.monotonic() - self.started
@@ -133,32 +100,43 @@ class Watch:
     def read(self):
         """Return (data, None) for bytes from the child, or (None, end) when it is over."""
         while True:
+            due = self.status is None and time.monotonic() >= self._tick
+            if not (due and self._looked):  # a flood must not postpone the limits
+                self._looked = due
+                data = self._available()
+                if data:
+                    return data, None
             if self.status is not None:
-                return self._drain()
-            if time.monotonic() >= self._tick:  # before any data: a flood must not postpone it
+                return None, self.end()
+            if due:
                 end = self._crossed()
                 if end:
                     self._kill()
                     return None, (end, None)
-            timeout = max(0.0, self._tick - time.monotonic())
-            ready = [fd for fd, _ in self._poll.poll(timeout * 1000 + 1)]
-            if self.source in ready:
-                data = os.read(self.source, 1 << 20)
-                if data:
-                    return data, None
-                self._poll.unregister(self.source)
-            if self.wake in ready:
-                os.read(self.wake, 512)
-            self._reap()
+            self._wait()
 
-    def _drain(self):
-        """After the child's end: what is left in the pipe, then how it ended."""
-        os.set_blocking(self.source, False)
+    def _available(self):
         with contextlib.suppress(BlockingIOError):
             data = os.read(self.source, 1 << 20)
-            if data:
-                return data, None
-        return None, self.end()
+            if not data and self.bell == self.source:
+                self._silence()
+            return data
+        return None
+
+    def _wait(self):
+        timeout = min(max(0.0, self._tick - time.monotonic()), _GLANCE_SECONDS)
+        ready = [fd for fd, _ in self._poll.poll(timeout * 1000 + 1)]
+        if self.bell in ready and self.bell != self.source and not os.read(self.bell, 4096):
+            self._silence()
+        if self.wake in ready:
+            os.read(self.wake, 512)
+        self._reap()
+
+    def _silence(self):
+        """Its other end is closed: it would be ready for ever."""
+        if self._polled:
+            self._poll.unregister(self.bell)
+            self._polled = False
 
     def end(self):
         """How the process ended, as (kind, code)."""
@@ -186,10 +164,10 @@ class Watch:
         left = self._wall_end - time.monotonic()
         if left <= 0:
             return "wall_limit"
-        if self.streams.overflown(self.limits["output_bytes"]):
+        if self.files.overflown(self.limits["output_bytes"]):
             return "output_limit"
         wait = min(left, (self.limits["cpu_seconds"] - used) / _CPUS, 0.25)
-        self._tick = time.monotonic() + max(wait, 0.01)
+        self._tick, self._looked = time.monotonic() + max(wait, 0.01), False
         return None
 
     def cpu(self):

@@ -6,7 +6,6 @@ is reported is evidence about the program's own answers, no more. The expectatio
 
 import atexit
 import builtins
-import io
 import json
 import linecache
 import os
@@ -14,16 +13,19 @@ import resource
 import struct
 import sys
 import threading
+import time
 import traceback
 import types
 
 from codec import NotPlain, decode, encode
-from process import read_streams
 
 FILE_NAME = "<program>"
 MAX_ANSWER = 64 << 20
-_LENGTH = struct.Struct(">I")
-_write = os.write  # programs do replace functions of os
+HEAD = struct.Struct(">III")
+RING = b"!"
+_PIPE_BYTES = 64 << 10
+# Programs do replace functions of modules.
+_write, _clock, _getrusage, _dumps = os.write, time.monotonic, resource.getrusage, json.dumps
 _MATERIALIZE = {
     kind.__name__: kind
     for kind in (list, tuple, set, frozenset, dict, sorted, str, sum, len, max, min, any, all)
@@ -31,30 +33,47 @@ _MATERIALIZE = {
 
 
 class Reporter:
-    """Sends one length-framed JSON answer for each test over the private descriptor."""
+    """Sends one answer for each test over the private descriptor: a head (length of what follows,
+    where the next test's output and errors begin), then JSON."""
 
-    def __init__(self, fd, output_bytes):
-        self._fd, self._limit = fd, output_bytes
-        self._cpu = _cpu()
+    def __init__(self, fd, bell, streams, output_bytes):
+        self.fd, self._bell, self._streams, self._limit = fd, bell, streams, output_bytes
+        self._unheard = 0  # bytes sent since the bell was rung
+        self._cpu = _usage()[0]
+        self._started = _clock()
+
+    def begin(self, stdin, keep=False):
+        """Streams and clock for a test."""
+        self._streams.renew(stdin, keep)
+        self._started = _clock()
 
     def complete(self, body):
         """Add to an answer what the test wrote and used."""
-        stdout, stderr, truncated = read_streams(1, 2, self._limit)
+        body["wall"] = _clock() - self._started
+        stdout, stderr, truncated = self._streams.read(self._limit)
         body["stdout"] = stdout.decode("utf-8", "surrogateescape")
         body["stderr"] = stderr.decode("utf-8", "surrogateescape")
         body["truncated"] = truncated
-        cpu = _cpu()
+        cpu, body["memory"] = _usage()
         body["cpu"], self._cpu = cpu - self._cpu, cpu
-        body["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return body
 
     def send(self, body):
-        data = json.dumps(self.complete(body)).encode()
+        data = _dumps(self.complete(body)).encode()
         if len(data) > MAX_ANSWER:
             body["outcome"], body["value"] = "invalid", None
             body["message"] = f"the answer takes {len(data)} bytes, at most {MAX_ANSWER} travel"
-            data = json.dumps(body).encode()
-        write_all(self._fd, _LENGTH.pack(len(data)) + data)
+            data = _dumps(body).encode()
+        self._streams.advance()
+        self._unheard += HEAD.size + len(data)
+        if self._unheard > _PIPE_BYTES // 2:
+            self.ring()
+        write_all(self.fd, HEAD.pack(len(data), *self._streams.starts) + data)
+
+    def ring(self):
+        """Wake the supervisor."""
+        self._unheard = 0
+        _write(self._bell, RING)
 
 
 def write_all(fd, data):
@@ -63,9 +82,10 @@ def write_all(fd, data):
         view = view[_write(fd, view) :]
 
 
-def _cpu():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def _usage():
+    """(CPU seconds, peak MiB) of this process."""
+    usage = _getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 class Program:
@@ -117,9 +137,11 @@ def run_tests(source, tests, reporter, wait=None):
                 wait()
             if survivors():
                 return  # the supervisor runs the rest in a process of its own
-        fresh_streams(test.get("stdin", ""))
+        reporter.begin(test.get("stdin", ""), keep=test["kind"] != "stdio")
         body = program.failure and dict(program.failure)
         reporter.send(body or _RUNNERS[test["kind"]](program, test))
+        if wait is not None or index == len(tests) - 1:
+            reporter.ring()
 
 
 def survivors():
@@ -131,26 +153,6 @@ def survivors():
     except ChildProcessError:
         return False
     return True
-
-
-def fresh_streams(stdin):
-    """Empty the three files behind the standard streams and open new text layers on them."""
-    data = stdin.encode("utf-8", "surrogatepass")
-    for fd in (0, 1, 2):
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.ftruncate(fd, 0)
-    if data:
-        write_all(0, data)
-        os.lseek(0, 0, os.SEEK_SET)
-    sys.stdin = sys.__stdin__ = _text(io.BufferedReader(io.FileIO(0, "rb", closefd=False)))
-    sys.stdout = sys.__stdout__ = _text(io.BufferedWriter(io.FileIO(1, "wb", closefd=False)))
-    sys.stderr = sys.__stderr__ = _text(
-        io.BufferedWriter(io.FileIO(2, "wb", closefd=False)), "backslashreplace"
-    )
-
-
-def _text(buffer, errors="strict"):
-    return io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, write_through=False)
 
 
 def run_stdio(program, test):

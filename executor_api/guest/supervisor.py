@@ -85,9 +85,10 @@ class Supervisor:
         data = self.source.read(count)
         return data if len(data) == count else None
 
-    def send(self, header, payload=b""):
+    def send(self, header, payload=b"", flush=True):
         self.sink.write(frames.pack(header, payload))
-        self.sink.flush()
+        if flush:
+            self.sink.flush()
 
     def ping(self, header, payload):
         self.send({"op": "pong", "python": sys.version.split()[0]})
@@ -131,7 +132,8 @@ class Supervisor:
                 answer, end = child.answer()
                 if index and end and end[0] in ("exited", "signaled"):
                     return index, True  # its end may be an earlier test's doing: run it alone
-                self.send(*self._test_frame(header, position + index, child, answer, end))
+                frame = self._test_frame(header, position + index, child, answer, end)
+                self.send(*frame, flush=step or not child.answered())
                 if step and not self._asked_to_go_on(child):
                     return index + 1, False
                 if answer is None or time.monotonic() >= self.run_until:
@@ -250,7 +252,7 @@ def _empty(folder):
 
 def main():
     unsafe = "--unsafe" in sys.argv[1:]
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 1 << 16)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)

@@ -6,20 +6,18 @@ import tracer
 from runner import (
     MAX_ANSWER,
     Program,
-    Reporter,
     end_of_process,
-    fresh_streams,
     guarded,
     run_call,
     write_all,
 )
 
 
-def run(job, limits, fd):
-    """Run the job and write its records, the ``outcome`` last, to ``fd``."""
+def run(job, limits, reporter):
+    """Run the job and write its records, the ``outcome`` last, to the reporter's descriptor."""
     program = Program(job["code"])
-    reporter = Reporter(fd, limits["output_bytes"])
-    fresh_streams(job["stdin"])
+    fd = reporter.fd
+    reporter.begin(job["stdin"])
     body = program.failure or _record(program, job, limits, fd)
     data = json.dumps(["outcome", reporter.complete(body)]).encode() + b"\n"
     if len(data) > MAX_ANSWER:

@@ -13,7 +13,7 @@ from tests.service import Service, running_service
 
 pytestmark = pytest.mark.gvisor
 
-PROGRAMS = 80
+PROGRAMS = 200
 KILLS = 4
 
 
@@ -25,7 +25,7 @@ def test_killed_sandboxes_cost_no_verdict() -> None:
         batch.start()
         killed = 0
         while batch.is_alive() and killed < KILLS:
-            time.sleep(0.4)
+            time.sleep(0.25)
             killed += _kill_one_sandbox(service)
         batch.join(120)
         again = service.execute(*programs[:4])

@@ -20,7 +20,7 @@ EVERY_DESCRIPTOR = "for fd in range(3, 64):\n    try: {}\n    except OSError: pa
 FRAME = (
     "import os, json, struct\n"
     "body = json.dumps({'outcome': 'returned', 'value': 3, 'stdout': '', 'stderr': ''}).encode()\n"
-    "frame = struct.pack('>I', len(body)) + body\n"
+    "frame = struct.pack('>III', len(body), 0, 0) + body\n"
 )
 FINDER = (
     "import gc, re, sys\n"
@@ -54,7 +54,7 @@ CALLS = {
     ),
     "patched json": (
         "import json\njson.dumps = lambda *a, **k: '{}'\ndef f(x): return 0",
-        "invalid_value",
+        "wrong_answer",
     ),
     "forged answers of a wrong value": (
         FRAME + EVERY_DESCRIPTOR.format("os.write(fd, frame * 9)") + "def f(x): return 0",
@@ -124,7 +124,7 @@ RUNS = {
     ),
     "stops itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", {"time_limit"}),
     "kills its neighbours": (
-        "import os\nfor pid in [-1, *range(1, 99)]:\n    try: os.kill(pid, 9)\n"
+        "import os\nfor pid in [-1, *range(1, 9999)]:\n    try: os.kill(pid, 9)\n"
         "    except OSError: pass",
         {"runtime_error"},
     ),

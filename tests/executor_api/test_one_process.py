@@ -1,0 +1,102 @@
+"""Many tests in one process: each has its own input, output, clocks, and verdict."""
+
+from typing import Any
+
+import pytest
+
+from tests.service import Service
+
+pytestmark = pytest.mark.gvisor
+
+ECHO = "import sys\nsys.stdout.write(sys.stdin.read())\n"
+
+
+def stdio(stdin: str, stdout: str | None = None) -> dict[str, Any]:
+    return {"kind": "stdio", "stdin": stdin, "stdout": stdin if stdout is None else stdout}
+
+
+def run(service: Service, code: str, tests: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    (result,) = service.execute({"code": code, "tests": tests, **more})
+    return result
+
+
+@pytest.mark.parametrize("sizes", [[5, 3, 0, 9, 1], [50_000, 10, 60_000, 70_000, 0, 200_000, 7]])
+def test_inputs_and_outputs_of_any_order_of_sizes(service: Service, sizes: list[int]) -> None:
+    texts = [("é" + str(size)) * (size // 4) for size in sizes]
+    result = run(service, ECHO, [stdio(text) for text in texts], checker={"type": "exact"})
+    assert result["verdict"] == "accepted"
+    assert [test["stdout"] for test in result["tests"]] == texts
+
+
+def test_an_end_amid_quick_tests_is_its_own(service: Service) -> None:
+    code = "import os\nx = input()\nprint(x, flush=True)\nif x == '7': os._exit(3)\n"
+    result = run(service, code, [stdio(str(n)) for n in range(12)])
+    expected = ["accepted"] * 7 + ["runtime_error"] + ["accepted"] * 4
+    assert [test["verdict"] for test in result["tests"]] == expected
+    assert result["tests"][7]["stdout"] == "7\n"
+
+
+def test_a_limit_amid_quick_tests_is_its_own(service: Service) -> None:
+    code = "x = input()\nprint(x, flush=True)\nwhile x == '7': pass\n"
+    tests = [stdio(str(n)) for n in range(9)]
+    result = run(service, code, tests, limits={"cpu_seconds": 0.5})
+    assert [test["verdict"] for test in result["tests"]] == (
+        ["accepted"] * 7 + ["time_limit", "accepted"]
+    )
+    assert result["tests"][7]["stdout"] == "7\n"
+    assert result["tests"][7]["cpu_seconds"] < 2
+
+
+def test_errors_of_a_test_stay_with_it(service: Service) -> None:
+    code = "import sys\nx = input()\nif x == '1': print('!', file=sys.stderr)\nprint(x)\n"
+    result = run(service, code, [stdio(str(n)) for n in range(3)])
+    assert [test["stderr"] for test in result["tests"]] == ["", "!\n", ""]
+
+
+def test_output_past_the_limit_of_one_test_only(service: Service) -> None:
+    code = "n = int(input())\nprint('x' * n)\n"
+    tests = [stdio(str(n), "x" * n) for n in (900, 1001, 900)]
+    result = run(service, code, tests, limits={"output_bytes": 1001})
+    assert [test["verdict"] for test in result["tests"]] == ["accepted", "output_limit", "accepted"]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "sys.stdout.close()",
+        "sys.stdout = None",
+        "sys.stdin.close()",
+        "sys.stdout.detach()",
+        "os.close(5)",
+        "os.closerange(3, 6)",
+        "os.write(5, b'!' * 999)",
+    ],
+)
+def test_what_one_test_does_to_its_streams_ends_with_it(service: Service, ending: str) -> None:
+    code = f"import os, sys\nx = input()\nprint(x)\nsys.stdout.flush()\nif x == '1': {ending}\n"
+    result = run(service, code, [stdio(str(n)) for n in range(4)])
+    assert [test["verdict"] for test in result["tests"]][2:] == ["accepted"] * 2
+    assert result["tests"][1]["stdout"] == "1\n"
+
+
+def test_calls_share_the_streams_that_their_module_took(service: Service) -> None:
+    code = "import sys\nout = sys.stdout\ndef f(x):\n    out.write(f'{x};')\n    return x\n"
+    tests = [{"kind": "call", "function": "f", "args": [n], "expected": n} for n in range(4)]
+    result = run(service, code, [stdio("", ""), *tests])
+    assert result["verdict"] == "accepted"
+    assert [test["stdout"] for test in result["tests"]] == ["", "0;", "1;", "2;", "3;"]
+
+
+def test_a_stream_a_call_closed_is_there_for_the_next(service: Service) -> None:
+    code = "import sys\ndef f(x):\n    print(x)\n    sys.stdout.close()\n    return x\n"
+    tests = [{"kind": "call", "function": "f", "args": [n], "expected": n} for n in range(3)]
+    result = run(service, code, tests)
+    assert [test["stdout"] for test in result["tests"]] == ["0\n", "1\n", "2\n"]
+    assert result["verdict"] == "accepted"
+
+
+def test_a_long_run_of_tests_is_measured_test_by_test(service: Service) -> None:
+    code = "import time\nx = int(input())\ntime.sleep(x / 1000)\nprint(x)\n"
+    result = run(service, code, [stdio(str(n)) for n in (0, 0, 300, 0, 0)])
+    walls = [test["wall_seconds"] for test in result["tests"]]
+    assert walls[2] >= 0.3 and max(walls[:2] + walls[3:]) < 0.3
