@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from executor_api import metrics
+from executor_api.duplicates import originals
 from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
 from executor_api.observation import End, Observation
 from executor_api.sandbox.link import Link
@@ -44,7 +45,8 @@ class BadRequest(Exception):
 
 @dataclass(slots=True)
 class Ticket:
-    """A program that was admitted, and how to make its result of the finished job."""
+    """A program that was admitted, and how to make its result of the finished job, which a
+    program identical to another of the batch shares with that one."""
 
     job: Job
     finish: Callable[[Job], Awaitable[Any]]
@@ -85,13 +87,20 @@ class Executor:
         request: ExecuteRequest | TraceRequest,
         work: list[Any],
         fresh: list[bool],
-        finish: Callable[[Any, int, Job], Awaitable[Any]],
+        finish: Callable[[Any, int, bool, Job], Awaitable[Any]],
     ) -> list[Ticket]:
         deadline = asyncio.get_running_loop().time() + request.deadline_seconds
-        jobs = await self.scheduler.submit(key, work, deadline, fresh)
+        count = len(request.programs)
+        original = originals(request.programs) if request.deduplicate else list(range(count))
+        run = sorted(set(original))
+        jobs = await self.scheduler.submit(
+            key, [work[index] for index in run], deadline, [fresh[index] for index in run]
+        )
+        metrics.DEDUPLICATED.inc(count - len(run))
+        job_of = dict(zip(run, jobs, strict=True))
         return [
-            Ticket(job, partial(finish, program, index))
-            for index, (program, job) in enumerate(zip(request.programs, jobs, strict=True))
+            Ticket(job_of[first], partial(finish, program, index, first != index))
+            for index, (program, first) in enumerate(zip(request.programs, original, strict=True))
         ]
 
     # --- on a sandbox ---
@@ -142,7 +151,9 @@ class Executor:
 
     # --- results ---
 
-    async def _execute_result(self, program: ExecuteProgram, index: int, job: Job) -> ExecuteResult:
+    async def _execute_result(
+        self, program: ExecuteProgram, index: int, deduplicated: bool, job: Job
+    ) -> ExecuteResult:
         try:
             tests = await _done(job)
         except DeadlinePassed:
@@ -165,10 +176,13 @@ class Executor:
             tests=tests,
             runtime=self.runtime,
             queue_seconds=job.queue_seconds,
-            attempts=max(job.attempts, 1),
+            attempts=_attempts(job, deduplicated),
+            deduplicated=deduplicated,
         )
 
-    async def _trace_result(self, program: TraceProgram, index: int, job: Job) -> TraceResult:
+    async def _trace_result(
+        self, program: TraceProgram, index: int, deduplicated: bool, job: Job
+    ) -> TraceResult:
         try:
             header, payload, python = await _done(job)
             read = partial(assemble, program, index, header, payload)
@@ -187,18 +201,24 @@ class Executor:
                 python=self.scheduler.guest_python,
                 runtime=self.runtime,
             )
-        result.queue_seconds, result.attempts = job.queue_seconds, max(job.attempts, 1)
+        result.queue_seconds, result.attempts = job.queue_seconds, _attempts(job, deduplicated)
+        result.deduplicated = deduplicated
         metrics.PROGRAMS.labels("trace", result.status).inc()
         return result
 
 
 async def _done(job: Job) -> Any:
     """What its work returned; ``DeadlinePassed`` on time, also for one still in the queue."""
-    try:
-        async with asyncio.timeout_at(job.deadline):
-            return await job.done
-    except TimeoutError:
-        raise DeadlinePassed from None
+    left = job.deadline - asyncio.get_running_loop().time()
+    await asyncio.wait((job.done,), timeout=max(0.0, left))  # does not cancel what others await
+    if not job.done.done():
+        raise DeadlinePassed
+    return job.done.result()
+
+
+def _attempts(job: Job, deduplicated: bool) -> int:
+    """Sandboxes the program was tried on; a copy of another had no run of its own."""
+    return 0 if deduplicated else max(job.attempts, 1)
 
 
 async def in_order(tickets: Sequence[Ticket]) -> list[Any]:

@@ -14,6 +14,9 @@ PROGRAMS = Counter(
     "coderl_programs", "Programs answered", ["endpoint", "verdict"], registry=REGISTRY
 )
 TESTS = Counter("coderl_tests", "Tests answered", ["verdict"], registry=REGISTRY)
+DEDUPLICATED = Counter(
+    "coderl_deduplicated_programs", "Programs answered by another's run", registry=REGISTRY
+)
 PROGRAM_SECONDS = Histogram(
     "coderl_program_seconds",
     "From a sandbox to the verdict",

@@ -173,6 +173,9 @@ class ExecuteProgram(_Model):
 class ExecuteRequest(_Model):
     programs: list[ExecuteProgram] = Field(min_length=1)
     deadline_seconds: float = Field(300.0, gt=0)
+    deduplicate: bool = True
+    """Run programs that are identical in all but ``id`` once; false for programs whose answer
+    depends on chance or time."""
 
 
 class TraceLimits(_Model):
@@ -206,6 +209,7 @@ class TraceProgram(_Model):
 class TraceRequest(_Model):
     programs: list[TraceProgram] = Field(min_length=1)
     deadline_seconds: float = Field(300.0, gt=0)
+    deduplicate: bool = True
 
 
 # --- results ----------------------------------------------------------------------------
@@ -271,6 +275,9 @@ class ExecuteResult(_Result):
     runtime: RuntimeName
     queue_seconds: float = 0.0
     attempts: int = 1
+    """Sandboxes it was tried on; 0 with ``deduplicated``."""
+    deduplicated: bool = False
+    """Answered by the run of an identical program of the batch, timings included."""
 
 
 class ExecuteResponse(_Result):
@@ -335,6 +342,9 @@ class TraceResult(_Result):
     runtime: RuntimeName
     queue_seconds: float = 0.0
     attempts: int = 1
+    """Sandboxes it was tried on; 0 with ``deduplicated``."""
+    deduplicated: bool = False
+    """Answered by the run of an identical program of the batch, timings included."""
 
 
 class TraceResponse(_Result):

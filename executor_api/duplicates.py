@@ -1,0 +1,25 @@
+"""Programs of one batch that are the same in everything but their name."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from executor_api.wire import ExecuteProgram, TraceProgram
+
+
+def originals(programs: Sequence[ExecuteProgram | TraceProgram]) -> list[int]:
+    """For each program the index of the first one identical to it, itself included.
+
+    Compared as JSON, where ``1``, ``1.0`` and ``true`` differ; only programs whose code has
+    already been seen are serialised.
+    """
+    by_code: defaultdict[str, list[int]] = defaultdict(list)
+    for index, program in enumerate(programs):
+        by_code[program.code].append(index)
+    found = list(range(len(programs)))
+    for same_code in by_code.values():
+        if len(same_code) > 1:
+            first: dict[str, int] = {}
+            for index in same_code:
+                text = programs[index].model_dump_json(exclude={"id"})
+                found[index] = first.setdefault(text, index)
+    return found
