@@ -5,6 +5,7 @@ outputs of a process's tests therefore follow one another in one file, which is 
 it has grown, and the text streams on the files are renewed, not the files.
 """
 
+import fcntl
 import io
 import os
 import sys
@@ -21,6 +22,8 @@ class Files:
         self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
         for fd in (self.stdin, self.stdout, self.stderr):
             os.fchmod(fd, 0o600)  # gVisor lets anyone reopen them through /proc/PID/fd
+        for fd in (self.stdout, self.stderr):
+            fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND | os.O_RDWR)
         self.starts = 0, 0
 
     def install(self):
@@ -30,7 +33,8 @@ class Files:
 
     def read(self, limit):
         """Return (stdout, stderr, truncated) as bytes, each at most ``limit`` bytes."""
-        return _written(self.stdout, self.stderr, self.starts, limit)
+        ends = fstat(self.stdout).st_size, fstat(self.stderr).st_size
+        return _written((self.stdout, self.stderr), self.starts, ends, limit)
 
     def overflown(self, limit):
         sizes = fstat(self.stdout).st_size, fstat(self.stderr).st_size
@@ -45,7 +49,10 @@ class Streams:
     """The program's side: ``sys.stdin``, ``sys.stdout``, ``sys.stderr``, new for each test."""
 
     def __init__(self):
-        self.starts = 0, 0
+        self.starts = self._ends = 0, 0
+        self._files = [
+            io.FileIO(fd, mode, closefd=False) for fd, mode in enumerate(("rb", "wb", "wb"))
+        ]
         self._kept = None
 
     def renew(self, stdin, keep=False):
@@ -54,10 +61,11 @@ class Streams:
         if keep and self._kept is not None and self._intact():
             return
         self._fill(stdin.encode("utf-8", "surrogatepass"))
-        out, err = io.BufferedWriter(_raw(1, "wb")), io.BufferedWriter(_raw(2, "wb"))
-        sys.stdin = sys.__stdin__ = _text(io.BufferedReader(_raw(0, "rb")))
-        sys.stdout, sys.stderr = _text(out), _text(err, "backslashreplace")
-        sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+        source, out, err = self._files
+        sys.stdin = _text(io.BufferedReader(_Raw(source)))
+        sys.stdout = _text(io.BufferedWriter(_AppendingRaw(out)))
+        sys.stderr = _text(io.BufferedWriter(_AppendingRaw(err)), "backslashreplace")
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         self._kept = (sys.stdin, sys.stdout, sys.stderr) if keep else None
 
     def _intact(self):
@@ -77,40 +85,53 @@ class Streams:
 
     def read(self, limit):
         """Return (stdout, stderr, truncated) of this test as bytes, each at most ``limit``."""
-        return _written(1, 2, self.starts, limit)
+        self._ends = fstat(1).st_size, fstat(2).st_size
+        return _written((1, 2), self.starts, self._ends, limit)
 
     def advance(self):
-        """What is written from here on is the next test's."""
-        ends = fstat(1).st_size, fstat(2).st_size
-        if ends == self.starts:
-            return
-        if max(ends) > KEPT_BYTES:
+        """What is written after what was last read is the next test's."""
+        if max(self._ends) > KEPT_BYTES:
             ftruncate(1, 0)
             ftruncate(2, 0)
-            ends = 0, 0
-        lseek(1, ends[0], os.SEEK_SET)
-        lseek(2, ends[1], os.SEEK_SET)
-        self.starts = ends
+            self._ends = 0, 0
+        self.starts = self._ends
 
 
-def _raw(fd, mode):
-    return io.FileIO(fd, mode, closefd=False)
+class _Raw(io.RawIOBase):
+    """A view of a file that can be closed without closing the file, which has been opened, with
+    all the system calls that takes, once for all tests. Its methods are the file's own: Python
+    code in their place could be interrupted by a signal handler of the program."""
+
+    def __init__(self, file):
+        for name in ("readable", "writable", "seekable", "fileno", "isatty", "truncate"):
+            setattr(self, name, getattr(file, name))
+        for name in ("readinto", "readall", "read", "write", "seek", "tell"):
+            setattr(self, name, getattr(file, name))
+        self.name, self.mode = file.name, file.mode
+
+
+class _AppendingRaw(_Raw):
+    """Not seekable, as a pipe."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.seekable, self.tell = bool, int  # False and 0
 
 
 def _text(buffer, errors="strict"):
     return io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, write_through=False)
 
 
-def _written(stdout, stderr, starts, limit):
-    texts = [
-        _tail(fd, start, limit + 1) for fd, start in zip((stdout, stderr), starts, strict=True)
-    ]
-    return texts[0][:limit], texts[1][:limit], max(map(len, texts)) > limit
+def _written(files, starts, ends, limit):
+    stdout, stderr = (
+        _between(fd, start, min(end, start + limit + 1))
+        for fd, start, end in zip(files, starts, ends, strict=True)
+    )
+    return stdout[:limit], stderr[:limit], max(len(stdout), len(stderr)) > limit
 
 
-def _tail(fd, start, most):
-    """The bytes from ``start`` on, at most ``most``."""
-    parts, end = [], min(fstat(fd).st_size, start + most)
+def _between(fd, start, end):
+    parts = []
     while start < end:
         part = pread(fd, min(end - start, 1 << 20), start)
         if not part:
