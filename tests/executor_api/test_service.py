@@ -125,7 +125,7 @@ def test_malformed_body_is_422(service: Service, body: bytes) -> None:
 
 def test_deadline_skips_what_has_not_run(service: Service) -> None:
     slow = ECHO | {"code": "import time\ntime.sleep(1)\nprint('a')"}
-    results = service.execute(*[slow] * 30, deadline_seconds=2.5)
+    results = service.execute(*[slow] * 30, deadline_seconds=2.5, deduplicate=False)
     verdicts = [result["verdict"] for result in results]
     assert verdicts[0] == "accepted"
     assert verdicts[-1] == "skipped"
@@ -185,7 +185,9 @@ def test_body_beyond_the_limit_is_413() -> None:
 
 def test_full_queue_is_503_with_retry_after() -> None:
     with running_service("unsafe-process", CODERL_QUEUE_PROGRAMS="3") as small:
-        response = small.client.post("/execute", json={"programs": [ECHO] * 4})
+        response = small.client.post(
+            "/execute", json={"programs": [ECHO] * 4, "deduplicate": False}
+        )
         assert small.execute(ECHO)[0]["verdict"] == "accepted"
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
@@ -194,7 +196,9 @@ def test_full_queue_is_503_with_retry_after() -> None:
 def test_share_of_one_key_is_429() -> None:
     keys = {"CODERL_API_KEYS": f"a:{KEY},b:other", "CODERL_QUEUE_PROGRAMS": "10"}
     with running_service("unsafe-process", **keys) as shared:
-        response = shared.client.post("/execute", json={"programs": [ECHO] * 6})
+        response = shared.client.post(
+            "/execute", json={"programs": [ECHO] * 6, "deduplicate": False}
+        )
     assert response.status_code == 429
     assert int(response.headers["retry-after"]) > 0
 
