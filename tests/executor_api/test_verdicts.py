@@ -120,6 +120,24 @@ def test_output_limit(service: Service, stream: str) -> None:
     assert len(result["tests"][0][stream]) <= FAST["output_bytes"]
 
 
+def test_a_megabyte_of_right_output_is_accepted(service: Service) -> None:
+    text = "".join(f"{n}\n" for n in range(165_000))
+    assert 1_000_000 < len(text) < 1_048_576
+    code = "for n in range(int(input())): print(n)"
+    limits = FAST | {"cpu_seconds": 5, "wall_seconds": 10, "output_bytes": 1_048_576}
+    for checker in ("exact", "tokens", "lines", "unordered_lines"):
+        test, kind = stdio("165000", text), {"type": checker}
+        assert run(service, code, test, limits=limits, checker=kind)["verdict"] == "accepted"
+
+
+def test_a_flood_is_an_output_limit_at_once(service: Service) -> None:
+    code = "while True: print('flood' * 1000)"
+    limits = FAST | {"cpu_seconds": 20, "wall_seconds": 40, "output_bytes": 1_048_576}
+    result = run(service, code, stdio("", ""), limits=limits)
+    assert result["verdict"] == "output_limit"
+    assert result["tests"][0]["wall_seconds"] < 2  # a second on a machine with nothing else to do
+
+
 def test_truncated_output_is_never_right(service: Service) -> None:
     limit = int(FAST["output_bytes"])
     result = run(service, f"print('a' * {limit + 100}, end='')", stdio("", "a" * limit))
