@@ -32,8 +32,9 @@ class Child:
         that: our failure, not the program's."""
         data = json.dumps(job).encode()
         runner.write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
-        said = os.read(self._bell, 4096)
+        said = os.read(self._bell, 1)  # it may have rung for its first answer, too
         if said != runner.RING:
+            said += os.read(self._bell, 4096)
             raise OSError(said.decode() or "ended before it had its program")
         self.limits = job["limits"]
         bell = self.source if job["role"] == "trace" else self._bell

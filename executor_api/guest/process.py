@@ -18,8 +18,11 @@ _OWN_FILES = 16 << 20  # bytes a program may write to a file of its own
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _CPUS = os.cpu_count() or 1
 _GLANCE_SECONDS = 0.02
+_RESERVE = 64 << 20  # bytes of address space beyond the limit, to say that it was reached
 _PR_SET_DUMPABLE = 4
 _LIBC = ctypes.CDLL(None)
+_getrlimit, _setrlimit = resource.getrlimit, resource.setrlimit  # programs do replace them
+_closed_at = []  # the soft limit of memory, while the reserve is open
 
 
 def confine(job, owner):
@@ -28,10 +31,10 @@ def confine(job, owner):
     cpu = int(limits["cpu_seconds"] * len(job["tests"])) + 2
     files = max(limits["output_bytes"] + KEPT_BYTES + 4096, _OWN_FILES)
     memory = job["base_memory"] + (limits["memory_mb"] << 20)
+    _limit(resource.RLIMIT_AS, memory, memory + _RESERVE)
     for kind, value in (
         (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_FSIZE, files),
-        (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_NOFILE, 256),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -47,11 +50,25 @@ def confine(job, owner):
     os.umask(0o077)
 
 
-def _limit(kind, value):
-    hard = resource.getrlimit(kind)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
+def _limit(kind, value, hard=None):
+    most = resource.getrlimit(kind)[1]
+    hard = value if hard is None else hard
+    if most != resource.RLIM_INFINITY:
+        value, hard = min(value, most), min(hard, most)
+    resource.setrlimit(kind, (value, hard))
+
+
+def open_reserve():
+    """Allow memory to report with: the program may hold all that it may have."""
+    soft, hard = _getrlimit(resource.RLIMIT_AS)
+    if soft != hard:
+        _setrlimit(resource.RLIMIT_AS, (hard, hard))
+        _closed_at.append(soft)
+
+
+def close_reserve():
+    if _closed_at:
+        _setrlimit(resource.RLIMIT_AS, (_closed_at.pop(), _getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def own_memory():

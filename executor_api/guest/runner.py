@@ -18,6 +18,7 @@ import traceback
 import types
 
 from codec import NotPlain, decode, encode
+from process import close_reserve, open_reserve
 
 FILE_NAME = "<program>"
 MAX_ANSWER = 64 << 20
@@ -44,6 +45,7 @@ class Reporter:
 
     def begin(self, stdin, keep=False):
         """Streams and clock for a test."""
+        close_reserve()
         self._streams.renew(stdin, keep)
         self._started = _clock()
 
@@ -59,7 +61,11 @@ class Reporter:
         return body
 
     def send(self, body):
-        data = _dumps(self.complete(body)).encode()
+        try:
+            data = _dumps(self.complete(body)).encode()
+        except MemoryError:
+            open_reserve()
+            data = _dumps(self.complete(body)).encode()
         if len(data) > MAX_ANSWER:
             body["outcome"], body["value"] = "invalid", None
             body["message"] = f"the answer takes {len(data)} bytes, at most {MAX_ANSWER} travel"
@@ -247,6 +253,7 @@ def guarded(run):
     except SystemExit as error:
         return {"outcome": "exited", "status": exit_status(error.code)}
     except MemoryError as error:
+        open_reserve()
         return {"outcome": "memory", "exception": describe_exception(error)}
     except BaseException as error:
         _print_traceback(error)

@@ -11,8 +11,9 @@ import pytest
 @pytest.mark.gvisor
 def test_throughput_prints_rows_and_draws(tmp_path: Path) -> None:
     picture = tmp_path / "throughput.svg"
-    options = "--tests 1 3 --programs 6 --rounds 2 --requests 3 --json --picture".split()
-    command = [sys.executable, "-m", "coderl", "bench", "throughput", *options, str(picture)]
+    command = [sys.executable, "-m", "coderl", "bench", "throughput", "--tests", "1", "3"]
+    command += ["--programs", "6", "--rounds", "2", "--requests", "3", "--json"]
+    command += ["--picture", str(picture)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

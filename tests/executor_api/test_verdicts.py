@@ -106,9 +106,21 @@ def test_time_limit(service: Service, code: str, clock: str) -> None:
     assert result["tests"][0]["stdout"] == "1\n"
 
 
-def test_memory_limit(service: Service) -> None:
-    result = run(service, "x = bytearray(10**9)", stdio("", ""))
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = bytearray(10**9)",
+        "hoard = []\nwhile True: hoard.append(bytes(1 << 20))",
+        "hoard = []\nwhile True: hoard.append([None] * 9999)",
+        "text = 'x'\nwhile True: text += text",
+        "import sys\nhoard = []\nsys.stdout.write('x' * 9000)\nwhile True: hoard.append(bytes(9999))",
+    ],
+)
+def test_memory_limit(service: Service, code: str) -> None:
+    result = run(service, code, stdio("", ""), stdio("", ""))
     assert result["verdict"] == "memory_limit"
+    assert [test["verdict"] for test in result["tests"]] == ["memory_limit"] * 2
+    assert result["tests"][0]["exception"]["type"] == "MemoryError"
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
