@@ -27,6 +27,9 @@ def serve(
         str | None, typer.Option(help="runsc, docker, or unsafe-process (no isolation).")
     ] = None,
     sandboxes: Annotated[int | None, typer.Option(help="Warm sandboxes; default: cores.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes, for machines with many cores.")
+    ] = None,
     api_keys_file: Annotated[Path | None, typer.Option(help="One NAME:KEY a line.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error.")] = None,
     settings_file: Annotated[
@@ -48,6 +51,7 @@ def serve(
         "port": port,
         "runtime": runtime,
         "sandboxes": sandboxes,
+        "workers": workers,
         "api_keys_file": api_keys_file,
         "log_level": log_level,
     }

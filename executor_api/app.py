@@ -10,10 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
 
+from executor_api.body import Bodies
+from executor_api.compression import CompressionMiddleware
 from executor_api.execution import Executor
+from executor_api.request_log import RequestLogMiddleware
 from executor_api.routes import health, programs
 from executor_api.sandbox.runtime import Runtime, RuntimeInfo
-from executor_api.scheduler import Scheduler
+from executor_api.scheduler import Room, Scheduler
 from executor_api.settings import Settings
 from executor_api.wire import ExecuteRequest, TraceRequest
 
@@ -39,6 +42,9 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     )
     app.state.settings, app.state.verified = settings, verified
     app.state.keys = settings.keys()
+    app.state.bodies = Bodies(settings.queue_bytes)
+    app.add_middleware(CompressionMiddleware)
+    app.add_middleware(RequestLogMiddleware)  # the outer one
     app.include_router(health.router)
     app.include_router(programs.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)
@@ -98,8 +104,10 @@ def make_scheduler(settings: Settings, runtime: Runtime) -> Scheduler:
     return Scheduler(
         runtime,
         sandboxes=settings.sandboxes,
-        queue_programs=settings.queue_programs,
-        key_programs=max(1, int(settings.queue_programs * share)),
+        room=Room(settings.queue_programs, settings.queue_bytes),
+        key_room=Room(
+            max(1, int(settings.queue_programs * share)), max(1, int(settings.queue_bytes * share))
+        ),
         attempts=settings.attempts,
         programs_per_sandbox=settings.programs_per_sandbox,
     )

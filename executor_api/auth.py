@@ -14,6 +14,7 @@ def authenticate(request: Request) -> str:
     """
     keys: dict[str, str] = request.app.state.keys
     if not keys:
+        request.state.key = ANONYMOUS
         return ANONYMOUS
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     name = _match(given.strip(), keys) if scheme.lower() == "bearer" else None
@@ -23,6 +24,7 @@ def authenticate(request: Request) -> str:
             "no valid API key: send 'Authorization: Bearer KEY'",
             headers={"WWW-Authenticate": "Bearer"},
         )
+    request.state.key = name  # for the log
     return name
 
 

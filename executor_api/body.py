@@ -1,9 +1,13 @@
 """Reading a request's body: bounded, decompressed, validated, with errors that name the field."""
 
 import asyncio
+import contextlib
+import gzip
+import io
+import threading
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import zstandard
 from fastapi import HTTPException, Request
@@ -14,34 +18,83 @@ from pydantic_core import ErrorDetails
 M = TypeVar("M", bound=BaseModel)
 
 _CHUNK = 1 << 20
+_LARGE_BYTES = 1 << 16
+"""From here on a thread reads it: other requests go on."""
 _IDLE_SECONDS = 60.0
 _SHOWN_CHARS = 200
+_ENCODINGS = ("identity", "gzip", "zstd")
+
+
+class Bodies:
+    """The bodies being read at this moment, all requests together at most ``limit`` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def body(self, limit: int) -> Iterator["Body"]:
+        """One body of at most ``limit`` bytes; its bytes count until the end of the context."""
+        body = Body(self, min(limit, self._limit))
+        try:
+            yield body
+        finally:
+            self.hold(-body.held)
+
+    def hold(self, count: int) -> None:
+        """Count so many more; 503 where that is too much."""
+        with self._lock:
+            if count > 0 and self._held + count > self._limit:
+                raise HTTPException(
+                    503,
+                    f"requests of {self._limit} bytes are being read: try again later",
+                    headers={"Retry-After": "1"},
+                )
+            self._held += count
+
+
+class Body:
+    """Bytes held for one request, compressed and not; ``limit`` holds for each."""
+
+    def __init__(self, bodies: Bodies, limit: int) -> None:
+        self._bodies, self.limit = bodies, limit
+        self.held = 0
+
+    def extend(self, data: bytearray, part: bytes) -> None:
+        """Append; 413 beyond the limit."""
+        if len(data) + len(part) > self.limit:
+            raise HTTPException(413, f"the body exceeds {self.limit} bytes: split the batch")
+        self._bodies.hold(len(part))
+        self.held += len(part)
+        data += part
 
 
 async def parse(request: Request, model: type[M]) -> M:
-    """Return the body as ``model``; 413, 415 or 422."""
-    raw = await _read(request, request.app.state.settings.max_body_bytes)
-    try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        errors = [_bounded(item) for item in error.errors(include_url=False)]
-        raise RequestValidationError(errors) from None
+    """Return the body as ``model``; 400, 413, 415, 422, or 503 where too many are being read.
+
+    Parsing lets other threads run between the programs, so a thread keeps the service answering.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise HTTPException(
+            415, f"Content-Encoding {encoding[:50]!r} is not supported: use gzip, zstd or identity"
+        )
+    state = request.app.state
+    with state.bodies.body(state.settings.max_body_bytes) as body:
+        raw = await _read(request, body)
+        if encoding == "identity" and len(raw) < _LARGE_BYTES:
+            return _validated(raw, model)
+        return await asyncio.to_thread(_decoded, raw, encoding, body, model)
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    decode = _decoder(request.headers.get("content-encoding", "identity").strip().lower())
-    body = bytearray()
-    compressed = 0
+async def _read(request: Request, body: Body) -> bytearray:
+    """The body as it travels."""
+    raw = bytearray()
     chunks = aiter(request.stream())
     while (chunk := await _next(chunks)) is not None:
-        compressed += len(chunk)
-        if compressed > limit:
-            raise _too_large(limit)
-        for part in decode(chunk):
-            body += part
-            if len(body) > limit:
-                raise _too_large(limit)
-    return bytes(body)
+        body.extend(raw, chunk)
+    return raw
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
@@ -54,54 +107,35 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
         ) from None
 
 
-def _too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"the body exceeds {limit} bytes: split the batch")
+def _decoded(raw: bytearray, encoding: str, body: Body, model: type[M]) -> M:
+    return _validated(raw if encoding == "identity" else _expand(raw, encoding, body), model)
 
 
-class _Decode(Protocol):
-    def __call__(self, data: bytes, /) -> Iterator[bytes]: ...
+def _expand(raw: bytearray, encoding: str, body: Body) -> bytearray:
+    """Decompress in steps of bounded size: a small body may hold a very large one."""
+    data = bytearray()
+    try:
+        with _reader(raw, encoding) as reader:
+            while part := reader.read(_CHUNK):
+                body.extend(data, part)
+    except (zlib.error, zstandard.ZstdError, OSError, EOFError) as error:
+        raise HTTPException(400, f"the body is not valid {encoding}: {error}") from None
+    return data
 
 
-def _decoder(encoding: str) -> _Decode:
-    """A function from chunks as they travel to decompressed parts of bounded size."""
-    if encoding == "identity":
-        return lambda data: iter((data,))
+def _reader(raw: bytearray, encoding: str) -> BinaryIO:
     if encoding == "gzip":
-        return _gzip()
-    if encoding == "zstd":
-        return _zstd()
-    raise HTTPException(
-        415, f"Content-Encoding {encoding[:50]!r} is not supported: use gzip, zstd or identity"
-    )
+        return gzip.GzipFile(fileobj=io.BytesIO(raw))  # type: ignore[return-value]
+    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    return decompressor.stream_reader(raw, read_across_frames=True)
 
 
-def _gzip() -> _Decode:
-    stream = zlib.decompressobj(wbits=31)
-
-    def decode(data: bytes) -> Iterator[bytes]:
-        while data:
-            try:
-                part = stream.decompress(data, _CHUNK)
-            except zlib.error as error:
-                raise HTTPException(400, f"the body is not valid gzip: {error}") from None
-            data = stream.unconsumed_tail
-            yield part
-
-    return decode
-
-
-def _zstd() -> _Decode:
-    stream = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-
-    def decode(data: bytes) -> Iterator[bytes]:
-        # A frame cannot be asked for a part of its output; small inputs bound each step instead.
-        for start in range(0, len(data), 4096):
-            try:
-                yield stream.decompress(data[start : start + 4096])
-            except zstandard.ZstdError as error:
-                raise HTTPException(400, f"the body is not valid zstd: {error}") from None
-
-    return decode
+def _validated(raw: bytearray, model: type[M]) -> M:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        errors = [_bounded(item) for item in error.errors(include_url=False)]
+        raise RequestValidationError(errors) from None
 
 
 def _bounded(item: ErrorDetails) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Executor:
         self._maxima, self._program_seconds = maxima, program_seconds
 
     async def execute(self, key: str, request: ExecuteRequest) -> list[Ticket]:
-        """Admit all programs or none: ``BadRequest``, ``QueueFull``, ``KeyShareFull``."""
+        """Admit all programs or none: ``BadRequest``, or what ``Scheduler.submit`` raises."""
         _check_batch(request, self._maxima)
         plans = await asyncio.to_thread(_plans, request, self._maxima)
         work = [partial(self._run, program, plan) for program, plan in plans]
@@ -91,10 +91,13 @@ class Executor:
     ) -> list[Ticket]:
         deadline = asyncio.get_running_loop().time() + request.deadline_seconds
         count = len(request.programs)
-        original = originals(request.programs) if request.deduplicate else list(range(count))
+        original = list(range(count))
+        if request.deduplicate:
+            original = await asyncio.to_thread(originals, request.programs)
         run = sorted(set(original))
+        sizes = await asyncio.to_thread(_sizes, [request.programs[index] for index in run])
         jobs = await self.scheduler.submit(
-            key, [work[index] for index in run], deadline, [fresh[index] for index in run]
+            key, [work[index] for index in run], deadline, [fresh[index] for index in run], sizes
         )
         metrics.DEDUPLICATED.inc(count - len(run))
         job_of = dict(zip(run, jobs, strict=True))
@@ -130,11 +133,12 @@ class Executor:
             go_on=go_on if program.stop_on_failure else None,
         )
         observed[:] = seen
-        judge_all()
-        judged += [
-            plan.judge(index, observed[plan.slices[index]] or [_NOT_RUN])
-            for index in range(len(judged), len(program.tests))
-        ]
+        with metrics.JUDGE_SECONDS.time():
+            judge_all()
+            judged += [
+                plan.judge(index, observed[plan.slices[index]] or [_NOT_RUN])
+                for index in range(len(judged), len(program.tests))
+            ]
         metrics.PROGRAM_SECONDS.labels("execute").observe(time.monotonic() - started)
         return judged
 
@@ -207,6 +211,11 @@ class Executor:
         return result
 
 
+def _sizes(programs: Sequence[ExecuteProgram | TraceProgram]) -> list[int]:
+    """Bytes of each with its tests, as it travels."""
+    return [len(program.__pydantic_serializer__.to_json(program)) for program in programs]
+
+
 async def _done(job: Job) -> Any:
     """What its work returned; ``DeadlinePassed`` on time, also for one still in the queue."""
     left = job.deadline - asyncio.get_running_loop().time()
@@ -228,7 +237,10 @@ async def in_order(tickets: Sequence[Ticket]) -> list[Any]:
 
 async def as_completed(tickets: Sequence[Ticket]) -> AsyncIterator[Any]:
     """The results in order of completion."""
-    for result in asyncio.as_completed([ticket.finish(ticket.job) for ticket in tickets]):
+    tasks = [asyncio.ensure_future(ticket.finish(ticket.job)) for ticket in tickets]
+    for task in tasks:  # of which some are never asked, where one fails
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    for result in asyncio.as_completed(tasks):
         yield await result
 
 

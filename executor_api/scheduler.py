@@ -1,4 +1,4 @@
-"""Who runs next, and where: a bounded queue, fair between API keys, in front of warm sandboxes.
+"""Who runs next, and where: warm sandboxes behind the queue.
 
 Each of ``sandboxes`` workers owns one warm sandbox and takes jobs one at a time. A sandbox that
 dies or looks odd is thrown away and its job tried on another; a sandbox serves one API key until
@@ -7,36 +7,55 @@ it is replaced.
 
 import asyncio
 import contextlib
+import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 
 from executor_api import metrics
+from executor_api.fair_queue import (
+    Job,
+    KeyShareFull,
+    NeverFits,
+    Queue,
+    QueueFull,
+    Refused,
+    Room,
+    Served,
+    Work,
+)
 from executor_api.sandbox.link import Link
 from executor_api.sandbox.runtime import Runtime, RuntimeUnavailable, SandboxDied
 
+__all__ = [
+    "DeadlinePassed",
+    "Job",
+    "KeyShareFull",
+    "Lost",
+    "NeverFits",
+    "QueueFull",
+    "Refused",
+    "Room",
+    "Scheduler",
+    "Stopping",
+    "Work",
+]
+
 log = structlog.get_logger()
-
-Work = Callable[[Link], Awaitable[Any]]
-
-_TURN = 32
-"""Programs of one key a worker runs before another waiting key has its turn: changing the key
-costs a new sandbox."""
 
 _STOP_SECONDS = 30.0
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
+_OBSERVE_SECONDS = 1.0
+_LONGEST_RETRY_SECONDS = 60
+_FIRST_GUESS_SECONDS = 0.05
+_PACE_WEIGHT = 1 / 32
 
 
-class QueueFull(Exception):
-    """The service holds as many programs as it may."""
-
-
-class KeyShareFull(Exception):
-    """This key holds as many programs as it may."""
+class Stopping(Exception):
+    """The service is about to end: ask again later, or elsewhere."""
 
 
 class DeadlinePassed(Exception):
@@ -47,68 +66,6 @@ class Lost(Exception):
     """Every sandbox the job was tried on died: no verdict."""
 
 
-@dataclass(eq=False, slots=True)
-class Job:
-    """One program waiting for a sandbox. ``deadline`` is in the loop's clock."""
-
-    key: str
-    work: Work
-    deadline: float
-    fresh_sandbox: bool
-    done: asyncio.Future[Any]
-    submitted: float = field(default_factory=time.monotonic)
-    attempts: int = 0
-    queue_seconds: float = 0.0
-
-
-class Queue:
-    """First in first out within a key, turn by turn between keys."""
-
-    def __init__(self, limit: int, key_limit: int) -> None:
-        self._limit, self._key_limit = limit, key_limit
-        self._waiting: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._size = 0
-        self._arrived = asyncio.Condition()
-
-    def __len__(self) -> int:
-        return self._size
-
-    async def put(self, jobs: Sequence[Job]) -> None:
-        """Admit all of ``jobs`` (of one key) or none."""
-        key = jobs[0].key
-        if self._size + len(jobs) > self._limit:
-            raise QueueFull
-        if len(self._waiting.get(key, ())) + len(jobs) > self._key_limit:
-            raise KeyShareFull
-        async with self._arrived:
-            self._waiting.setdefault(key, deque()).extend(jobs)
-            self._size += len(jobs)
-            self._arrived.notify(len(jobs))
-
-    async def put_back(self, job: Job) -> None:
-        """Return a job whose sandbox died to the head of its line."""
-        async with self._arrived:
-            self._waiting.setdefault(job.key, deque()).appendleft(job)
-            self._size += 1
-            self._arrived.notify()
-
-    async def get(self, key: str | None, taken: int) -> Job:
-        """The next job: of ``key``, while it has had fewer than ``_TURN`` or is alone."""
-        async with self._arrived:
-            await self._arrived.wait_for(lambda: self._size)
-            if key not in self._waiting or (taken >= _TURN and len(self._waiting) > 1):
-                key = next(name for name in self._waiting if name != key or len(self._waiting) == 1)
-            assert key is not None
-            line = self._waiting[key]
-            job = line.popleft()
-            self._size -= 1
-            if line:
-                self._waiting.move_to_end(key)
-            else:
-                del self._waiting[key]
-            return job
-
-
 class Scheduler:
     """Runs jobs on ``sandboxes`` warm sandboxes of ``runtime``."""
 
@@ -117,34 +74,59 @@ class Scheduler:
         runtime: Runtime,
         *,
         sandboxes: int,
-        queue_programs: int,
-        key_programs: int,
+        room: Room,
+        key_room: Room,
         attempts: int,
         programs_per_sandbox: int,
     ) -> None:
         self._runtime, self._attempts, self._lifetime = runtime, attempts, programs_per_sandbox
-        self._queue = Queue(queue_programs, key_programs)
+        self._queue = Queue(room, key_room)
         self._count = sandboxes
-        self._workers: list[asyncio.Task[None]] = []
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._retiring: set[asyncio.Task[None]] = set()
         self._answered = asyncio.Event()
+        self._unfinished: set[Job] = set()
+        self._ready = self._leased = 0
+        self._pace = _FIRST_GUESS_SECONDS
+        self._stop_at = math.inf
         self.guest_python = ""
 
     async def start(self) -> None:
-        self._workers = [asyncio.create_task(self._worker()) for _ in range(self._count)]
+        self._tasks = [asyncio.create_task(self._worker()) for _ in range(self._count)]
+        self._tasks.append(asyncio.create_task(self._observe_regularly()))
+
+    async def drain(self, seconds: float) -> None:
+        """Admit nothing more; return when every job is done, or after ``seconds``, when the others
+        have ended with ``Stopping``."""
+        self._stop_at = time.monotonic() + seconds
+        if self._unfinished:
+            await asyncio.wait([job.done for job in self._unfinished], timeout=seconds)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Admit nothing more, and end every job with ``Stopping``."""
+        self._stop_at = time.monotonic()
+        for job in tuple(self._unfinished):
+            _settle(job, Stopping())
 
     async def close(self) -> None:
-        """End the workers and every sandbox. Jobs still waiting are cancelled."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        if self._stopping:
-            await asyncio.wait(self._stopping, timeout=_STOP_SECONDS)
+        """End the workers, every job and every sandbox."""
+        self.give_up()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._retiring:
+            await asyncio.wait(self._retiring, timeout=_STOP_SECONDS)
+        self.observe()
 
     @property
     def ready(self) -> bool:
-        """Whether a sandbox has answered."""
-        return self._answered.is_set()
+        """Whether a sandbox has answered, and programs are admitted."""
+        return self._answered.is_set() and not self.draining
+
+    @property
+    def draining(self) -> bool:
+        return self._stop_at < math.inf
 
     async def wait_ready(self, seconds: float) -> None:
         async with asyncio.timeout(seconds):
@@ -154,41 +136,92 @@ class Scheduler:
     def waiting(self) -> int:
         return len(self._queue)
 
-    async def submit(
-        self, key: str, work: Sequence[Work], deadline: float, fresh: Sequence[bool]
-    ) -> list[Job]:
-        """Admit one job for each of ``work``, or none: ``QueueFull``, ``KeyShareFull``.
+    def observe(self) -> None:
+        """Bring the gauges up to date."""
+        metrics.QUEUE_DEPTH.set(len(self._queue))
+        metrics.QUEUE_BYTES.set(self._queue.bytes)
+        metrics.QUEUE_OLDEST_SECONDS.set(self._queue.oldest_seconds())
+        metrics.SANDBOXES_READY.set(self._ready)
+        metrics.SANDBOXES_LEASED.set(self._leased)
 
-        ``done`` of each resolves to what its work returned, or raises ``Lost`` or
-        ``DeadlinePassed``.
+    async def _observe_regularly(self) -> None:
+        """For the scrapes that another process answers."""
+        while True:
+            self.observe()
+            await asyncio.sleep(_OBSERVE_SECONDS)
+
+    def check(self, key: str, programs: int = 1) -> None:
+        """Whether there is room, before any work on a request: ``Refused``, ``NeverFits``,
+        ``Stopping``."""
+        if self.draining:
+            raise Stopping
+        self._queue.check(key, programs, 0)
+
+    async def submit(
+        self,
+        key: str,
+        work: Sequence[Work],
+        deadline: float,
+        fresh: Sequence[bool],
+        sizes: Sequence[int],
+    ) -> list[Job]:
+        """Admit one job for each of ``work``, or none: ``Refused``, ``NeverFits``, ``Stopping``.
+
+        ``done`` of each resolves to what its work returned, or raises ``Lost``,
+        ``DeadlinePassed`` or ``Stopping``.
         """
+        if self.draining:
+            raise Stopping
         loop = asyncio.get_running_loop()
+        request = structlog.contextvars.get_contextvars().get("request_id")
+        requests = () if request is None else (request,)
         jobs = [
-            Job(key, item, deadline, alone, loop.create_future())
-            for item, alone in zip(work, fresh, strict=True)
+            Job(key, item, deadline, alone, loop.create_future(), size, requests)
+            for item, alone, size in zip(work, fresh, sizes, strict=True)
         ]
-        await self._queue.put(jobs)
-        metrics.QUEUE_DEPTH.set(self.waiting)
+        self._queue.put(jobs)
+        self._unfinished.update(jobs)
+        for job in jobs:
+            job.done.add_done_callback(partial(self._finished, job))
         return jobs
+
+    def _finished(self, job: Job, _done: asyncio.Future[Any]) -> None:
+        self._unfinished.discard(job)
+
+    def retry_after(self, refusal: Refused | Stopping) -> int:
+        """Seconds, 1 to 60, after which there is likely to be room, by the pace of late."""
+        if isinstance(refusal, Stopping):
+            seconds = min(
+                self._seconds_for(len(self._unfinished)), self._stop_at - time.monotonic()
+            )
+        else:
+            seconds = self._seconds_for(refusal.excess_programs)
+        if isinstance(refusal, KeyShareFull):
+            seconds *= max(1, self._queue.keys)  # each has the same share of the sandboxes
+        return max(1, min(_LONGEST_RETRY_SECONDS, math.ceil(seconds)))
+
+    def _seconds_for(self, programs: int) -> float:
+        return programs * self._pace / self._count
 
     async def _worker(self) -> None:
         link: Link | None = None
+        me = Served()
         key: str | None = None
-        taken = served = 0
+        served = 0
         try:
             while True:
                 link = link or await self._start()
-                job = await self._queue.get(key, taken)
-                metrics.QUEUE_DEPTH.set(self.waiting)
+                job = await self._queue.get(me)
                 if job.done.done() or self._too_late(job):
                     continue
+                began = time.monotonic()
                 if served and (job.key != key or job.fresh_sandbox):
                     self._retire(link, "key" if job.key != key else "isolation")
                     link, served = None, 0
                     link = await self._start()
-                taken = taken + 1 if job.key == key else 1
                 key, served = job.key, served + 1
-                why = await self._perform(job, link)
+                why = await self._lease(job, link)
+                self._pace += (time.monotonic() - began - self._pace) * _PACE_WEIGHT
                 if why is None and (job.fresh_sandbox or served >= self._lifetime):
                     why = "isolation" if job.fresh_sandbox else "age"
                 if why is not None:
@@ -198,11 +231,18 @@ class Scheduler:
             if link is not None:
                 self._retire(link, "shutdown")
 
+    async def _lease(self, job: Job, link: Link) -> str | None:
+        self._leased += 1
+        try:
+            return await self._perform(job, link)
+        finally:
+            self._leased -= 1
+
     @staticmethod
     def _too_late(job: Job) -> bool:
         if asyncio.get_running_loop().time() < job.deadline:
             return False
-        job.done.set_exception(DeadlinePassed())
+        _settle(job, DeadlinePassed())
         return True
 
     async def _start(self) -> Link:
@@ -226,7 +266,7 @@ class Scheduler:
             self._retire(link, "unready")
             raise
         metrics.SANDBOXES_STARTED.inc()
-        metrics.SANDBOXES_READY.inc()
+        self._ready += 1
         self.guest_python = link.python
         self._answered.set()
         return link
@@ -235,10 +275,10 @@ class Scheduler:
         """Throw a sandbox away, off the path of the jobs."""
         metrics.SANDBOXES_RETIRED.labels(reason).inc()
         if reason != "unready":
-            metrics.SANDBOXES_READY.dec()
+            self._ready -= 1
         task = asyncio.create_task(link.sandbox.stop())
-        self._stopping.add(task)
-        task.add_done_callback(self._stopping.discard)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def _perform(self, job: Job, link: Link) -> str | None:
         """Run a job; return why the sandbox has to go, or None."""
@@ -258,12 +298,20 @@ class Scheduler:
             job.done.cancel()
             raise
         except Exception as error:  # a defect of ours: the request fails, the service goes on
-            log.exception("job failed")
+            log.exception("job failed", requests=job.requests)
             _settle(job, error)
             return "defect"
         if not job.done.done():
             job.done.set_result(result)
-        return None if link.clean else "unclean"
+        if link.clean:
+            return None
+        log.warning(
+            "sandbox unclean",
+            sandbox=link.sandbox.id,
+            why=str(link.why)[:500],
+            requests=job.requests,
+        )
+        return "unclean"
 
     async def _failed(self, job: Job, link: Link, error: SandboxDied) -> None:
         metrics.INFRASTRUCTURE_ERRORS.labels("died").inc()
@@ -273,9 +321,10 @@ class Scheduler:
             sandbox=link.sandbox.id,
             why=await self._why(link),
             attempt=job.attempts,
+            requests=job.requests,
         )
         if job.attempts < self._attempts:
-            await self._queue.put_back(job)
+            self._queue.put_back(job)
         else:
             _settle(job, Lost(str(error)))
 
@@ -290,3 +339,4 @@ class Scheduler:
 def _settle(job: Job, error: Exception) -> None:
     if not job.done.done():
         job.done.set_exception(error)
+        job.done.exception()  # its caller may never ask: nothing to log

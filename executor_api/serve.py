@@ -1,9 +1,18 @@
-"""``coderl serve``: the application under uvicorn."""
+"""``coderl serve``: the application under uvicorn, in this process or in several.
+
+The first SIGTERM or Ctrl-C drains: ``/readyz`` and new programs are answered 503, what was admitted
+is answered within ``drain_seconds``, the rest refused as retryable. The second ends at once. Either
+way every sandbox is gone at the end.
+"""
 
 import asyncio
+import gc
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -13,9 +22,13 @@ from executor_api.app import create_app, verified_runtime
 from executor_api.execution import Executor
 from executor_api.sandbox.runtime import RuntimeUnavailable
 from executor_api.settings import Settings
+from executor_api.supervisor import Ready, Supervisor
+
+log = structlog.get_logger()
 
 _READY_SECONDS = 120.0
-_DRAIN_SECONDS = 30
+_WRITE_SECONDS = 10
+"""After the drain, for answers under way to slow callers."""
 
 
 def serve(settings: Settings) -> int:
@@ -31,14 +44,17 @@ def serve(settings: Settings) -> int:
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
             "stop what uses it, or choose another --port"
         )
-    try:
-        return asyncio.run(_serve(settings, listener))
-    except RuntimeUnavailable as error:
-        return _refuse(str(error))
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        listener.close()
+    with listener:
+        if settings.workers == 1:
+            return _run(settings, listener, lambda ready: _announce(ready, listener))
+        shares = [settings.share(worker) for worker in range(settings.workers)]
+        return Supervisor(_work, listener, shares, _announce).run()
+
+
+def _work(settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]) -> int:
+    """One of several workers, in its own process."""
+    _configure_log(settings.log_level)
+    return _run(settings, listener, ready)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -51,13 +67,35 @@ def _refuse(message: str) -> int:
     return 1
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> int:
+def _announce(ready: Ready, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(f"coderl executor ready at {address} (runtime {ready.runtime})", flush=True)
+
+
+def _run(settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]) -> int:
+    _relax_collector()
+    try:
+        return asyncio.run(_serve(settings, listener, ready))
+    except RuntimeUnavailable as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        return 0
+
+
+def _relax_collector() -> None:
+    """Walk all objects rarely. A large batch makes millions that stay and hold no cycles: by
+    default they are walked again and again, for seconds in which no request is answered."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+async def _serve(
+    settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]
+) -> int:
     app = create_app(settings, await verified_runtime(settings))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=_DRAIN_SECONDS
-    )
-    server = _Server(config)
-    announcement = asyncio.create_task(_announce(app, server, listener))
+    server = _Server(app, settings.drain_seconds)
+    announcement = asyncio.create_task(_say_when_ready(server, ready))
     try:
         await server.serve(sockets=[listener])
     finally:
@@ -66,32 +104,66 @@ async def _serve(settings: Settings, listener: socket.socket) -> int:
 
 
 class _Server(uvicorn.Server):
-    """Says when it listens."""
+    """Says when it listens, and drains before it stops listening."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, app: FastAPI, drain_seconds: float) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=_WRITE_SECONDS
+        )
         super().__init__(config)
+        self.app = app
         self.listening = asyncio.Event()
         self.failed = False
+        self._drain_seconds = drain_seconds
+        self._draining: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def executor(self) -> Executor:
+        executor: Executor = self.app.state.executor
+        return executor
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by uvicorn on SIGINT and SIGTERM, between two steps of any Python code."""
+        self._loop.call_soon_threadsafe(self._stop, signal.Signals(sig).name)
 
-async def _announce(app: FastAPI, server: _Server, listener: socket.socket) -> None:
-    """Print the address when the first sandbox has answered; stop where none does."""
+    def _stop(self, why: str) -> None:
+        if not self.listening.is_set():
+            self.should_exit = True
+        elif self._draining is None:
+            log.info("draining", why=why, seconds=self._drain_seconds)
+            self._draining = asyncio.create_task(self._drain())
+        else:
+            self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        self.config.timeout_graceful_shutdown = 0
+        self.should_exit = True
+        for caller in tuple(self.server_state.connections):
+            if caller.transport is not None:
+                caller.transport.abort()
+        self.executor.scheduler.give_up()
+
+    async def _drain(self) -> None:
+        await self.executor.scheduler.drain(self._drain_seconds)
+        self.should_exit = True
+
+
+async def _say_when_ready(server: _Server, ready: Callable[[Ready], None]) -> None:
+    """Call ``ready`` when the first sandbox has answered; stop where none does."""
     try:
         async with asyncio.timeout(_READY_SECONDS):
             await server.listening.wait()
-            executor: Executor = app.state.executor
-            await executor.scheduler.wait_ready(_READY_SECONDS)
+            await server.executor.scheduler.wait_ready(_READY_SECONDS)
     except TimeoutError:
         _refuse(f"no sandbox answered within {_READY_SECONDS:.0f} s; the log says why")
         server.failed = server.should_exit = True
         return
-    host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    print(f"coderl executor ready at {address} (runtime {executor.runtime})", flush=True)
+    ready(Ready(server.executor.runtime))
 
 
 def _configure_log(level: str) -> None:

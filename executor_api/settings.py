@@ -59,8 +59,15 @@ class Settings(BaseSettings):
     """Of a request, after decompression."""
     queue_programs: int = Field(50_000, ge=1)
     """Programs waiting at one time, all keys together."""
+    queue_bytes: int = Field(500_000_000, ge=1)
+    """Of the programs waiting and their tests, as they travelled; as much again of requests being
+    read."""
     key_share: float = Field(0.5, gt=0, le=1)
     """Of the queue that one key may fill, where there are several keys."""
+    drain_seconds: float = Field(30.0, ge=0)
+    """After SIGTERM, for what was admitted."""
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that share the address, the sandboxes and the room in the queue."""
     program_seconds: float = Field(120.0, gt=0)
     """Wall clock of one program, all its tests together."""
     attempts: int = Field(3, ge=1)
@@ -95,6 +102,26 @@ class Settings(BaseSettings):
                 "set CODERL_API_KEYS or CODERL_API_KEYS_FILE, or bind to 127.0.0.1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _a_sandbox_for_each_worker(self) -> Self:
+        if self.workers > self.sandboxes:
+            raise ValueError(
+                f"workers is {self.workers} and sandboxes {self.sandboxes}: each worker needs a "
+                "sandbox of its own; raise sandboxes or lower workers"
+            )
+        return self
+
+    def share(self, worker: int) -> Self:
+        """The settings of one of ``workers``, counted from 0: its part of what they share."""
+        return self.model_copy(
+            update={
+                "workers": 1,
+                "sandboxes": (self.sandboxes + self.workers - 1 - worker) // self.workers,
+                "queue_programs": max(1, self.queue_programs // self.workers),
+                "queue_bytes": max(1, self.queue_bytes // self.workers),
+            }
+        )
 
     def keys(self) -> dict[str, str]:
         """Key → its name."""

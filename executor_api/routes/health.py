@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from executor_api import metrics
 from executor_api.auth import authenticate
+from executor_api.scheduler import Scheduler, Stopping
 from executor_api.wire import CONTRACT_VERSION, VersionInfo
 
 router = APIRouter(tags=["service"])
@@ -15,10 +16,17 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", responses={503: {"description": "No sandbox has answered yet"}})
+@router.get(
+    "/readyz",
+    responses={503: {"description": "No sandbox has answered yet, or the service is stopping"}},
+)
 async def readyz(request: Request) -> dict[str, str]:
-    """200 only when the runtime is verified and a sandbox has answered."""
-    if not request.app.state.executor.scheduler.ready:
+    """200 only when the runtime is verified, a sandbox has answered, and programs are admitted."""
+    scheduler: Scheduler = request.app.state.executor.scheduler
+    if scheduler.draining:
+        seconds = scheduler.retry_after(Stopping())
+        raise HTTPException(503, "the service is stopping", headers={"Retry-After": str(seconds)})
+    if not scheduler.ready:
         raise HTTPException(503, "no sandbox has answered yet", headers={"Retry-After": "1"})
     return {"status": "ready"}
 
@@ -37,6 +45,7 @@ async def version(request: Request) -> VersionInfo:
 
 
 @router.get("/metrics", dependencies=[Depends(authenticate)], response_class=Response)
-async def prometheus() -> Response:
+async def prometheus(request: Request) -> Response:
     """Prometheus' text format."""
+    request.app.state.executor.scheduler.observe()
     return Response(metrics.render(), media_type="text/plain; version=0.0.4")

@@ -1,10 +1,11 @@
 """``POST /execute`` and ``POST /trace``."""
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +19,16 @@ from executor_api.execution import (
     Ticket,
     abandon,
     as_completed,
-    in_order,
 )
-from executor_api.scheduler import KeyShareFull, QueueFull
+from executor_api.request_log import CutShort
+from executor_api.scheduler import (
+    KeyShareFull,
+    NeverFits,
+    QueueFull,
+    Refused,
+    Scheduler,
+    Stopping,
+)
 from executor_api.wire import (
     ExecuteRequest,
     ExecuteResponse,
@@ -32,13 +40,17 @@ router = APIRouter(tags=["programs"])
 
 Key = Annotated[str, Depends(authenticate)]
 NDJSON = "application/x-ndjson"
+T = TypeVar("T")
+M = TypeVar("M", bound=ExecuteRequest | TraceRequest)
+
+_PIECE_BYTES = 1 << 16
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No valid API key"},
-    413: {"description": "The body is too large"},
+    413: {"description": "The body is too large, or more than the queue ever holds: split it"},
     422: {"description": "A field cannot be used; `loc` is its path"},
     429: {"description": "This key's share of the queue is full; see Retry-After"},
-    503: {"description": "The queue is full; see Retry-After"},
+    503: {"description": "The queue is full, or the service is stopping; see Retry-After"},
 }
 
 
@@ -62,10 +74,9 @@ async def execute(request: Request, key: Key) -> Response:
     With `Accept: application/x-ndjson` each result is sent as one line as soon as it is known,
     and a summary as the last line.
     """
-    batch = await parse(request, ExecuteRequest)
     executor: Executor = request.app.state.executor
-    tickets = await _admit(lambda: executor.execute(key, batch))
-    return await _respond(request, tickets, ExecuteResponse, lambda result: result.verdict)
+    tickets = await _admit(request, key, ExecuteRequest, executor.execute)
+    return await _respond(request, tickets, lambda result: result.verdict)
 
 
 @router.post(
@@ -80,48 +91,109 @@ async def trace(request: Request, key: Key) -> Response:
     `detail: final` gives each variable's value at its last definition; `lines` also every event.
     Never take a verdict from a traced run: the program shares its process with the tracer.
     """
-    batch = await parse(request, TraceRequest)
     executor: Executor = request.app.state.executor
-    tickets = await _admit(lambda: executor.trace(key, batch))
-    return await _respond(request, tickets, TraceResponse, lambda result: result.status)
+    tickets = await _admit(request, key, TraceRequest, executor.trace)
+    return await _respond(request, tickets, lambda result: result.status)
 
 
-async def _admit(submit: Callable[[], Awaitable[list[Ticket]]]) -> list[Ticket]:
+async def _admit(
+    request: Request,
+    key: str,
+    model: type[M],
+    submit: Callable[[str, M], Awaitable[list[Ticket]]],
+) -> list[Ticket]:
+    """Read, check and submit; what is refused is refused as early as can be known."""
+    scheduler: Scheduler = request.app.state.executor.scheduler
+    with refusals(request):
+        scheduler.check(key)
+        batch = await parse(request, model)
+        request.state.programs = len(batch.programs)
+        scheduler.check(key, _at_least(batch))
+        return await submit(key, batch)
+
+
+@contextlib.contextmanager
+def refusals(request: Request) -> Iterator[None]:
+    """Answer 413, 422, 429 or 503 to what the executor refuses."""
     try:
-        return await submit()
-    except BadRequest as error:
-        detail = {"type": "value_error", "loc": ("body", *error.loc), "msg": error.message}
-        raise RequestValidationError([detail | {"input": glimpse(error.value)}]) from None
-    except KeyShareFull:
-        raise _busy(429, "this key's share of the queue is full") from None
-    except QueueFull:
-        raise _busy(503, "the queue is full") from None
+        yield
+    except BadRequest as bad:
+        detail = {"type": "value_error", "loc": ("body", *bad.loc), "msg": bad.message}
+        raise RequestValidationError([detail | {"input": glimpse(bad.value)}]) from None
+    except NeverFits as never:
+        raise HTTPException(413, f"{never} may wait here for one key: split the batch") from None
+    except (Refused, Stopping) as refusal:
+        raise _busy(request, refusal) from None
 
 
-def _busy(status: int, message: str) -> HTTPException:
-    return HTTPException(status, f"{message}: try again later", headers={"Retry-After": "2"})
+def _at_least(batch: ExecuteRequest | TraceRequest) -> int:
+    """Programs of the batch that will wait: copies of another wait with it."""
+    if batch.deduplicate:
+        return len({program.code for program in batch.programs})
+    return len(batch.programs)
+
+
+def _busy(request: Request, refusal: Refused | Stopping) -> HTTPException:
+    """429 or 503 with an estimate of when to come again."""
+    executor: Executor = request.app.state.executor
+    status, message = next(answer for kind, answer in _BUSY.items() if isinstance(refusal, kind))
+    seconds = executor.scheduler.retry_after(refusal)
+    return HTTPException(
+        status, f"{message}: try again in {seconds} s", headers={"Retry-After": str(seconds)}
+    )
+
+
+_BUSY: dict[type[Exception], tuple[int, str]] = {
+    KeyShareFull: (429, "this key's share of the queue is full"),
+    QueueFull: (503, "the queue is full"),
+    Stopping: (503, "the service is stopping"),
+}
 
 
 async def _respond(
     request: Request,
     tickets: list[Ticket],
-    model: type[ExecuteResponse] | type[TraceResponse],
     verdict: Callable[[Any], str],
 ) -> Response:
     if NDJSON in request.headers.get("accept", ""):
         return StreamingResponse(_stream(tickets, verdict), media_type=NDJSON)
     try:
-        results = await _while_connected(request, in_order(tickets))
+        with refusals(request):
+            parts = await _while_connected(request, _json(tickets))
     finally:
         abandon(tickets)
-    if results is None:
+    if parts is None:
         return Response(status_code=499)  # for the log alone: the caller is gone
-    return Response(model(results=results).model_dump_json(), media_type="application/json")
+    length = sum(map(len, parts))
+    if length <= _PIECE_BYTES:
+        return Response(b"".join(parts), media_type="application/json")
+    headers = {"Content-Length": str(length)}
+    return StreamingResponse(_pieces(parts), media_type="application/json", headers=headers)
 
 
-async def _while_connected(
-    request: Request, answering: Coroutine[Any, Any, list[Any]]
-) -> list[Any] | None:
+async def _json(tickets: list[Ticket]) -> list[bytes]:
+    """The body in parts, each made as its result is known: the whole is never held twice, and the
+    status is still open."""
+    parts = [b'{"results":[']
+    for ticket in tickets:
+        result = await ticket.finish(ticket.job)
+        parts.append((b"," if len(parts) > 1 else b"") + result.model_dump_json().encode())
+    parts.append(b"]}")
+    return parts
+
+
+async def _pieces(parts: list[bytes]) -> AsyncIterator[bytes]:
+    """In pieces of a size that is worth sending."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= _PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+async def _while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T | None:
     """Its result, or None as soon as the caller is gone."""
     answer = asyncio.create_task(answering)
     gone = asyncio.ensure_future(request.receive())  # after the body, only a disconnect can come
@@ -139,6 +211,10 @@ async def _stream(tickets: list[Ticket], verdict: Callable[[Any], str]) -> Async
         async for result in as_completed(tickets):
             verdicts[verdict(result)] += 1
             yield result.model_dump_json() + "\n"
+    except Stopping:
+        raise CutShort(
+            "the service is stopping; the caller has no summary and asks again"
+        ) from None
     finally:
         abandon(tickets)
     summary = _summary(len(tickets), verdicts)

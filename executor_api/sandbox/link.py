@@ -30,6 +30,8 @@ class Link:
         self.sandbox = sandbox
         self.python = ""
         self.clean = True
+        self.why: str | None = None
+        """What of a program is left, where not ``clean``."""
         self._jobs = itertools.count(1)
 
     async def ready(self) -> None:
@@ -81,7 +83,7 @@ class Link:
             raise SandboxDied(f"answered {header.get('op')!r} of job {header.get('job')!r}")
         if header["op"] == op:
             return header, payload
-        self.clean = header["clean"] is True
+        self.clean, self.why = header["clean"] is True, header.get("why")
         return None
 
     @staticmethod

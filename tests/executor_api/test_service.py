@@ -10,7 +10,7 @@ import httpx
 import pytest
 import zstandard
 
-from tests.service import KEY, Service, running_service, start, stop
+from tests.service import KEY, Service, descendants, running_service, runs, start, stop
 
 pytestmark = pytest.mark.gvisor
 
@@ -183,63 +183,18 @@ def test_body_beyond_the_limit_is_413() -> None:
     assert response.status_code == bombed.status_code == 413
 
 
-def test_full_queue_is_503_with_retry_after() -> None:
-    with running_service("unsafe-process", CODERL_QUEUE_PROGRAMS="3") as small:
-        response = small.client.post(
-            "/execute", json={"programs": [ECHO] * 4, "deduplicate": False}
-        )
-        assert small.execute(ECHO)[0]["verdict"] == "accepted"
-    assert response.status_code == 503
-    assert int(response.headers["retry-after"]) > 0
-
-
-def test_share_of_one_key_is_429() -> None:
-    keys = {"CODERL_API_KEYS": f"a:{KEY},b:other", "CODERL_QUEUE_PROGRAMS": "10"}
-    with running_service("unsafe-process", **keys) as shared:
-        response = shared.client.post(
-            "/execute", json={"programs": [ECHO] * 6, "deduplicate": False}
-        )
-    assert response.status_code == 429
-    assert int(response.headers["retry-after"]) > 0
-
-
 def test_interrupt_leaves_nothing_behind() -> None:
     process = start("--port", "0", "--sandboxes", "2", CODERL_API_KEYS=KEY)
     assert process.stdout is not None
     assert " ready at " in process.stdout.readline()
-    children = _descendants(process.pid)
+    children = descendants(process.pid)
     assert any("runsc" in name for name in children.values())
     assert "Traceback" not in stop(process)
     assert process.returncode == 0
     deadline = time.monotonic() + 20
-    while (alive := [pid for pid in children if _runs(pid)]) and time.monotonic() < deadline:
+    while (alive := [pid for pid in children if runs(pid)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not alive
-
-
-def _runs(pid: int) -> bool:
-    """Whether there is such a process, other than one its new parent has yet to collect."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def _descendants(pid: int) -> dict[int, str]:
-    found = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text()
-        except OSError:
-            continue
-        name, rest = text.split("(", 1)[1].rsplit(")", 1)
-        found[int(stat.parent.name)] = (name, int(rest.split()[1]))
-    chosen: dict[int, str] = {}
-    frontier = {pid}
-    while frontier:
-        frontier = {child for child, (_, parent) in found.items() if parent in frontier}
-        chosen |= {child: found[child][0] for child in frontier}
-    return chosen
 
 
 def test_ipv6_loopback_needs_no_keys() -> None:

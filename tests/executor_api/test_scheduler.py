@@ -1,0 +1,84 @@
+"""The scheduler on real processes: pace, Retry-After, the drain."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from executor_api.sandbox.process import ProcessRuntime
+from executor_api.scheduler import Job, KeyShareFull, QueueFull, Room, Scheduler, Stopping
+
+LATER = 1e9
+
+
+@pytest.fixture
+async def scheduler() -> AsyncIterator[Scheduler]:
+    """One sandbox; it has not started yet."""
+    runtime = ProcessRuntime()
+    made = Scheduler(
+        runtime,
+        sandboxes=1,
+        room=Room(1000, 10**9),
+        key_room=Room(600, 10**9),
+        attempts=1,
+        programs_per_sandbox=1000,
+    )
+    yield made
+    await made.close()
+    await runtime.close()
+
+
+async def _submit(scheduler: Scheduler, key: str, count: int, seconds: float = 0) -> list[Job]:
+    async def work(_link: Any) -> float:
+        await asyncio.sleep(seconds)
+        return seconds
+
+    return await scheduler.submit(key, [work] * count, LATER, [False] * count, [10] * count)
+
+
+async def test_retry_after_follows_the_excess_and_is_bounded(scheduler: Scheduler) -> None:
+    assert scheduler.retry_after(QueueFull(1)) == 1
+    assert 1 < scheduler.retry_after(QueueFull(100)) < 60
+    assert scheduler.retry_after(QueueFull(10**6)) == 60
+
+
+async def test_retry_after_follows_the_pace(scheduler: Scheduler) -> None:
+    before = scheduler.retry_after(QueueFull(20))
+    jobs = await _submit(scheduler, "a", 15, seconds=0.3)
+    await scheduler.start()
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(job.done for job in jobs))
+        await asyncio.sleep(0)
+    assert before < scheduler.retry_after(QueueFull(20)) <= 20 * 0.3
+
+
+async def test_retry_after_for_a_key_counts_the_others(scheduler: Scheduler) -> None:
+    alone = scheduler.retry_after(KeyShareFull(100))
+    await _submit(scheduler, "a", 10)
+    await _submit(scheduler, "b", 10)
+    assert scheduler.retry_after(KeyShareFull(100)) == 2 * alone
+
+
+async def test_drain_waits_for_what_was_admitted_and_admits_no_more(scheduler: Scheduler) -> None:
+    await scheduler.start()
+    await scheduler.wait_ready(30)
+    jobs = await _submit(scheduler, "a", 3, seconds=0.1)
+    drain = asyncio.create_task(scheduler.drain(20))
+    await asyncio.sleep(0)
+    assert scheduler.draining
+    assert not scheduler.ready
+    assert 1 <= scheduler.retry_after(Stopping()) <= 20
+    with pytest.raises(Stopping):
+        await _submit(scheduler, "a", 1)
+    async with asyncio.timeout(10):
+        await drain
+    assert [job.done.result() for job in jobs] == [0.1] * 3
+
+
+async def test_drain_ends_what_takes_too_long(scheduler: Scheduler) -> None:
+    jobs = await _submit(scheduler, "a", 3)
+    await scheduler.drain(0.1)
+    for job in jobs:
+        with pytest.raises(Stopping):
+            await job.done
