@@ -1,8 +1,9 @@
 """Many clients at once with programs of every behaviour; **every** answer is checked.
 
-Each program carries a token of its own, which comes back in its output, value or exception, so an
-answer that belongs to another question is found out. Run it with `coderl bench load`; exit status
-1 where a single answer was wrong or missing, or anything was left over after the service's end.
+Each program carries a token of its own, which comes back in its output, value or exception, so
+an answer that belongs to another question is found out. Run it with `coderl bench load`; exit
+status 1 where a single answer was wrong or missing, or anything was left over after the service's
+end.
 
 The mix, in programs per thousand (`MIX`): half are right, a third wrong, the others crash, exit,
 flood, eat memory, spin or sleep. Those that run into a limit hold a sandbox until it comes, so
@@ -87,6 +88,14 @@ def _printed_first(text: str) -> Callable[[ExecuteResult], bool]:
     return lambda result: result.tests[0].stdout.startswith(text)
 
 
+def _raised(message: str, line: int) -> Callable[[ExecuteResult], bool]:
+    def raised(result: ExecuteResult) -> bool:
+        error = result.tests[0].exception
+        return error is not None and message in error.message and error.line == line
+
+    return raised
+
+
 def _returned(*values: object) -> Callable[[ExecuteResult], bool]:
     return lambda result: [test.value for test in result.tests] == [repr(item) for item in values]
 
@@ -108,7 +117,7 @@ def right_call(token: str, number: int) -> Question:
 def right_assert(token: str, number: int) -> Question:
     code = f"def f(n):\n    return '{token}' * n\n"
     tests = [{"kind": "assert", "code": f"assert f(1) == '{token}'"}]
-    return Question("right assert", code, tests, "accepted", 1, lambda result: True)
+    return Question("right assert", code, tests, "accepted", 1, _returned(token))
 
 
 def foreign_letters(token: str, number: int) -> Question:
@@ -134,18 +143,15 @@ def wrong_call(token: str, number: int) -> Question:
 
 
 def crash(token: str, number: int) -> Question:
-    def raised(result: ExecuteResult) -> bool:
-        error = result.tests[0].exception
-        return error is not None and (error.type, error.message) == ("ValueError", token)
-
-    return Question(
-        *("crash", f"raise ValueError('{token}')\n", [_stdio("")], "runtime_error", 0, raised)
-    )
+    code = f"raise ValueError('{token}')\n"
+    return Question("crash", code, [_stdio("")], "runtime_error", 0, _raised(token, 1))
 
 
 def no_syntax(token: str, number: int) -> Question:
-    code = f"# {token}\ndef f(:\n"
-    return Question("no syntax", code, [_stdio("")], "compile_error", 0, lambda result: True)
+    """The number is in the line of the mistake."""
+    line = number % 1000 + 1
+    code = "\n" * (line - 1) + f"def f(:  # {token}\n"
+    return Question("no syntax", code, [_stdio("")], "compile_error", 0, _raised("", line))
 
 
 def exit_status(token: str, number: int) -> Question:
@@ -156,10 +162,9 @@ def exit_status(token: str, number: int) -> Question:
 
 
 def exit_early(token: str, number: int) -> Question:
-    code = f"import os\ndef f():\n    os._exit(0)\n    return '{token}'\n"
-    return Question(
-        "exit early", code, [_call("f", [], token)], "exited_early", 0, lambda result: True
-    )
+    code = f"import os\ndef f():\n    print('{token}', flush=True)\n    os._exit(0)\n"
+    tests = [_call("f", [], token)]
+    return Question("exit early", code, tests, "exited_early", 0, _printed(f"{token}\n"))
 
 
 def flood(token: str, number: int) -> Question:
@@ -181,17 +186,25 @@ def hungry(token: str, number: int) -> Question:
 def endless(token: str, number: int) -> Question:
     code = f"print('{token}', flush=True)\nwhile True:\n    pass\n"
     fields = {"limits": {"cpu_seconds": 0.2}}
-    return Question("endless", code, [_stdio(token)], "time_limit", 0, _ran_out("cpu"), fields)
+    return Question(
+        "endless", code, [_stdio(token)], "time_limit", 0, _ran_out("cpu", token), fields
+    )
 
 
 def sleepy(token: str, number: int) -> Question:
     code = f"import time\nprint('{token}', flush=True)\ntime.sleep(60)\n"
     fields = {"limits": {"wall_seconds": 0.5}}
-    return Question("sleepy", code, [_stdio(token)], "time_limit", 0, _ran_out("wall"), fields)
+    return Question(
+        "sleepy", code, [_stdio(token)], "time_limit", 0, _ran_out("wall", token), fields
+    )
 
 
-def _ran_out(clock: str) -> Callable[[ExecuteResult], bool]:
-    return lambda result: result.tests[0].limit == clock
+def _ran_out(clock: str, token: str) -> Callable[[ExecuteResult], bool]:
+    def ran_out(result: ExecuteResult) -> bool:
+        (test,) = result.tests
+        return (test.limit, test.stdout) == (clock, f"{token}\n")
+
+    return ran_out
 
 
 MIX: dict[Callable[[str, int], Question], int] = {

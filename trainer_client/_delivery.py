@@ -193,14 +193,7 @@ class Delivery(Generic[ResultT]):
     async def _send_rest(self) -> None:
         rest = self._rest()
         async with self._slot():
-            try:
-                async with asyncio.timeout_at(self.deadline):
-                    endpoint = await self.courier.pool.choose(len(rest), self._tried, self.deadline)
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    "the deadline passed before an executor had room for the batch: give more "
-                    "time, or add executors"
-                ) from None
+            endpoint = await self.courier.pool.choose(len(rest), self._tried, self.deadline)
             await self._race(rest, endpoint)
 
     @asynccontextmanager
@@ -257,7 +250,7 @@ class Delivery(Generic[ResultT]):
             for attempt in attempts:
                 if not attempt.task.done():
                     attempt.task.cancel()
-                    if not self._rest():
+                    if attempt is not attempts[-1] and not self._rest():
                         attempt.lease.overtaken()
                 attempt.lease.release()
             await asyncio.gather(*(item.task for item in attempts), return_exceptions=True)
@@ -293,11 +286,11 @@ class Delivery(Generic[ResultT]):
         self.courier.recorder.answered(time.monotonic() - began)
 
     def _take(self, result: ResultT, lease: Lease) -> None:
-        lease.answered()
+        lost = self.call.lost(result)
+        lease.answered(lost=lost)
         if result.index in self._answers:
             return
-        others = len(self.courier.pool.urls) > 1
-        if others and self.call.lost(result) and result.index not in self._lost:
+        if lost and result.index not in self._lost and len(self.courier.pool.urls) > 1:
             self._lost[result.index] = result
             self._tried.add(lease.endpoint)
             return

@@ -118,15 +118,18 @@ class Lease:
     changed: asyncio.Event
     """Set when the endpoint may have room again."""
     received: int = 0
+    lost: int = 0
+    """Of those received."""
 
     def __post_init__(self) -> None:
         self.endpoint.take(self.programs)
 
-    def answered(self) -> None:
-        """One program of the batch was."""
+    def answered(self, *, lost: bool) -> None:
+        """One program of the batch was. One that is ``lost`` is no sign of a good pace."""
         self.programs -= 1
         self.received += 1
-        self.endpoint.give_back(1, answered=True)
+        self.lost += lost
+        self.endpoint.give_back(1, answered=not lost)
         self.changed.set()
 
     def overtaken(self) -> None:
@@ -158,14 +161,20 @@ class EndpointPool:
     async def choose(self, programs: int, tried: set[Endpoint], deadline: float) -> Endpoint:
         """The endpoint expected to answer ``programs`` first, once one is awake and has room.
 
-        Rather one that is not in ``tried``. ``deadline`` is in the loop's clock; the caller bounds
-        the wait by it. ``Overloaded`` where every endpoint asked to be left alone until after it.
+        Rather one that is not in ``tried``. ``deadline`` is in the loop's clock. Raises
+        ``DeadlineExceeded``, or at once ``Overloaded`` where every endpoint asked to be left alone
+        until after it.
         """
         while True:
             awake = [item for item in self._endpoints if item.awake]
             if free := [item for item in awake if item.has_room(programs)]:
                 return self._first_done(free, programs, tried)
             left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise DeadlineExceeded(
+                    "the deadline passed before an executor had room for the batch: give more "
+                    "time, or add executors"
+                )
             wait = self._seconds_until_one_more_is_awake(left)
             if wait >= left and not awake:
                 return self._rather_than_nothing(self.seconds_until_one_is_awake())
@@ -205,7 +214,10 @@ class EndpointPool:
             tried.add(endpoint)
             raise
         else:
-            endpoint.failures = 0
+            if 0 < lease.lost == lease.received and len(self._endpoints) > 1:
+                endpoint.rest(None)  # it fails fast, which must not attract work
+            else:
+                endpoint.failures = 0
 
     def seconds_until_one_is_awake(self) -> float:
         earliest = min(endpoint.rests_until for endpoint in self._endpoints)

@@ -239,8 +239,7 @@ class ExecutorClient:
         return [answer for outcome in outcomes for answer in outcome]
 
     async def _version(self, deadline: float, tried: set[Endpoint]) -> VersionInfo:
-        async with asyncio.timeout_at(deadline):
-            endpoint = await self._endpoints.choose(0, tried, deadline)
+        endpoint = await self._endpoints.choose(0, tried, deadline)
         lease = self._endpoints.lease(endpoint, 0)
         async with self._courier.sending(lease, tried, deadline) as url:
             response = await self._connections().get(f"{url}/version")

@@ -217,8 +217,15 @@ def serving(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join(timeout=30)
+        loop.run_until_complete(_cancel_all(asyncio.all_tasks(loop)))
         loop.close()
         sockets[0].close()
+
+
+async def _cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _json(code: int, body: Any, headers: dict[str, str] | None = None) -> Answer:

@@ -154,6 +154,20 @@ async def test_only_what_a_cut_left_unanswered_is_sent_again(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize("after", [4, 5])
+async def test_a_cut_of_a_compressed_stream(
+    server: FaultyServer, encoding: Any, after: int
+) -> None:
+    faults = Fault("reset", after), Fault("cut within a result", after)
+    async with unreliable(server.url, *faults) as proxy, ExecutorClient(proxy.url) as client:
+        proxy.encoding = encoding
+        answers = await client.execute(programs(20))
+    assert codes(answers) == [program["code"] for program in programs(20)]
+    assert [len(body["programs"]) for body in server.bodies] == [20, 20 - after, 20 - 2 * after]
+
+
+@pytest.mark.usefixtures("quick")
 async def test_as_long_as_results_come_cuts_are_not_counted(server: FaultyServer) -> None:
     async with (
         unreliable(server.url) as proxy,
@@ -360,6 +374,17 @@ async def test_a_sandbox_error_is_tried_on_another_executor(
         assert client.stats().programs == 40
     assert {answer.verdict for answer in answers} == {Verdict.ACCEPTED}
     assert codes(answers) == [program["code"] for program in programs(40)]
+
+
+async def test_failing_fast_attracts_no_work(server: FaultyServer, other: FaultyServer) -> None:
+    server.always = results(lose_all)
+    other.seconds_per_program = 0.03
+    async with ExecutorClient(
+        [server.url, other.url], max_batch_programs=1, max_in_flight=4
+    ) as client:
+        answers = await client.execute(programs(200))
+    assert {answer.verdict for answer in answers} == {Verdict.ACCEPTED}
+    assert len(server.bodies) < 30
 
 
 @pytest.mark.parametrize("then", [results(lose_all), raw(b"nonsense"), status(502)])

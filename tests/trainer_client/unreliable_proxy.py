@@ -6,11 +6,13 @@ It speaks HTTP by hand on real sockets, since what it does no HTTP server would 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import httpx
+import zstandard
 
 FaultKind = Literal[
     "none",
@@ -55,6 +57,8 @@ class UnreliableProxy:
     faults: list[Fault] = field(default_factory=list)
     """Each request takes the first; when there are none left, ``always``."""
     always: Fault = field(default_factory=Fault)
+    encoding: Literal["", "gzip", "zstd"] = ""
+    """Of streamed answers."""
     url: str = ""
     requests: int = 0
     programs: int = 0
@@ -143,10 +147,11 @@ class UnreliableProxy:
         self, response: httpx.Response, fault: Fault, writer: asyncio.StreamWriter
     ) -> None:
         chunked = fault.after % 2 == 0
-        framing = "Transfer-Encoding: chunked" if chunked else "Connection: close"
-        writer.write(
-            f"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n{framing}\r\n\r\n".encode()
-        )
+        head = ["HTTP/1.1 200 OK", "Content-Type: application/x-ndjson"]
+        head.append("Transfer-Encoding: chunked" if chunked else "Connection: close")
+        head += [f"Content-Encoding: {self.encoding}"] if self.encoding else []
+        writer.write("\r\n".join((*head, "", "")).encode())
+        encode = _encoder(self.encoding)
         given = 0
         held: list[bytes] = []
         async for line in _lines(response):
@@ -157,7 +162,7 @@ class UnreliableProxy:
                 case "cut between results" if spoiled:
                     return
                 case "cut within a result" if spoiled:
-                    _write(writer, line[: len(line) // 2], chunked)
+                    _write(writer, encode(line[: len(line) // 2], False), chunked)
                     return
                 case "reset" if spoiled:
                     writer.transport.abort()
@@ -178,10 +183,11 @@ class UnreliableProxy:
                 case "shuffled":
                     held.append(line)
                     continue
-            _write(writer, line, chunked)
+            _write(writer, encode(line, False), chunked)
             await writer.drain()
         for line in [*reversed(held[:-1]), *held[-1:]]:
-            _write(writer, line, chunked)
+            _write(writer, encode(line, False), chunked)
+        _write(writer, encode(b"", True), chunked and self.encoding != "")
         if chunked:
             writer.write(b"0\r\n\r\n")
 
@@ -193,6 +199,20 @@ def _answer(status: str, kind: str, content: bytes, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} said so", f"Content-Type: {kind}", *headers, "Connection: close"]
     lines.append(f"Content-Length: {len(content)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+def _encoder(encoding: str) -> Callable[[bytes, bool], bytes]:
+    """From a line, and whether it is the last, to what travels of it."""
+    if encoding == "gzip":
+        gzip = zlib.compressobj(wbits=31)
+        return lambda data, last: (
+            gzip.compress(data) + gzip.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+        )
+    if encoding == "zstd":
+        zstd = zstandard.ZstdCompressor().compressobj()
+        finish, block = zstandard.COMPRESSOBJ_FLUSH_FINISH, zstandard.COMPRESSOBJ_FLUSH_BLOCK
+        return lambda data, last: zstd.compress(data) + zstd.flush(finish if last else block)
+    return lambda data, last: data
 
 
 def _write(writer: asyncio.StreamWriter, data: bytes, chunked: bool) -> None:
