@@ -27,6 +27,7 @@ from tests.trainer_client.unreliable_proxy import (
     unreliable,
 )
 from trainer_client import (
+    ConnectionFailed,
     DeadlineExceeded,
     ExecuteResult,
     ExecutorClient,
@@ -111,6 +112,7 @@ async def test_any_schedule_of_faults(
         answers = await client.execute(sent, deadline_seconds=30)
         assert client.stats().programs == 40
     assert codes(answers) == [program["code"] for program in sent]
+    assert [answer.id for answer in answers] == [program["id"] for program in sent]
     assert [answer.index for answer in answers] == list(range(40))
 
 
@@ -179,6 +181,15 @@ async def test_as_long_as_results_come_cuts_are_not_counted(server: FaultyServer
 
 
 @pytest.mark.usefixtures("quick")
+async def test_streams_that_end_empty_are_given_up(server: FaultyServer) -> None:
+    server.always = lambda path, body: (200, {"content-type": "application/x-ndjson"}, b"")
+    async with ExecutorClient(server.url, connection_attempts=3) as client:
+        with pytest.raises(ConnectionFailed, match="ended before 2 results"):
+            await client.execute(programs(2), deadline_seconds=20)
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.usefixtures("quick")
 async def test_what_was_answered_before_a_failure_is_kept(server: FaultyServer) -> None:
     async with (
         unreliable(server.url, Fault("cut between results", 3)) as proxy,
@@ -233,16 +244,20 @@ async def test_large_requests_travel_compressed(server: FaultyServer) -> None:
 
 
 async def test_work_follows_the_pace(server: FaultyServer, other: FaultyServer) -> None:
-    server.seconds_per_program, other.seconds_per_program = 0.04, 0.005
+    server.seconds_per_program, other.seconds_per_program = 0.1, 0.005
     async with ExecutorClient(
         [server.url, other.url], max_batch_programs=4, max_in_flight=4
     ) as client:
         await client.execute(programs(40))
         before = len(server.bodies), len(other.bodies)
         await client.execute(programs(240))
-    slow, fast = len(server.bodies) - before[0], len(other.bodies) - before[1]
-    assert slow + fast >= 60
-    assert fast > 2 * slow > 0
+        slow, fast = len(server.bodies) - before[0], len(other.bodies) - before[1]
+        assert slow + fast >= 60
+        assert fast > 2 * slow > 0
+
+        asked = len(server.bodies)
+        await client.execute(programs(8))
+    assert len(server.bodies) == asked  # idle, and yet later than the fast one's second batch
 
 
 @pytest.mark.usefixtures("quick")
