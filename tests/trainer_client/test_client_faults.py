@@ -103,7 +103,7 @@ async def test_any_schedule_of_faults(
 ) -> None:
     sent = programs(40)
     async with (
-        unreliable(server.url, *first[0], *first[1]) as one,
+        unreliable(server.url, *first[1], *first[0]) as one,
         unreliable(other.url, *second) as two,
         ExecutorClient(
             [one.url, two.url], max_batch_programs=size, connection_attempts=30
@@ -178,6 +178,16 @@ async def test_as_long_as_results_come_cuts_are_not_counted(server: FaultyServer
         proxy.always = Fault("cut between results", 1)
         assert len(await client.execute(programs(12))) == 12
     assert proxy.requests == 12
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("kind", PROTOCOL_FAULTS)
+async def test_a_stream_that_makes_no_sense_is_asked_again(server: FaultyServer, kind: Any) -> None:
+    async with unreliable(server.url, Fault(kind, 2)) as proxy, ExecutorClient(proxy.url) as client:
+        answers = await client.execute(programs(6))
+        assert client.stats().retries == 1
+    assert [answer.id for answer in answers] == [f"p{n}" for n in range(6)]
+    assert codes(answers) == [program["code"] for program in programs(6)]
 
 
 @pytest.mark.usefixtures("quick")
