@@ -130,9 +130,9 @@ def train(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="throughput")] = "throughput",
+    name: Annotated[str, typer.Argument(help="A file of bench/: throughput, load.")] = "throughput",
 ) -> None:
-    """Measure against a baseline, in one run; from a checkout of the sources."""
+    """Measure, from a checkout of the sources; options behind NAME are the benchmark's own."""
     folder = Path(__file__).parents[1] / "bench"
     names = sorted(file.stem for file in folder.glob("*.py"))
     if name not in names:

@@ -5,11 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import zstandard
 from pydantic import BaseModel, ValidationError
 
 from trainer_client._exceptions import FieldProblem, InvalidRequest
 
 _NO_JSON = "JSON cannot say this: write it as a Python literal in 'args_literal'/'expected_literal'"
+
+
+COMPRESSED_FROM_BYTES = 32_768
+"""Larger requests travel compressed: the rollouts of one problem carry the same tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +67,14 @@ def into_batches(
         yield batch
 
 
-def request_body(batch: Batch, deadline_seconds: float) -> bytes:
+def request_body(batch: Batch, deadline_seconds: float) -> tuple[bytes, dict[str, str]]:
+    """The body of a request and the headers that describe it."""
     programs = b",".join(program.body for program in batch)
-    return b'{"programs":[%b],"deadline_seconds":%.3f}' % (programs, deadline_seconds)
+    body = b'{"programs":[%b],"deadline_seconds":%.3f}' % (programs, deadline_seconds)
+    headers = {"Content-Type": "application/json"}
+    if len(body) < COMPRESSED_FROM_BYTES:
+        return body, headers
+    return zstandard.compress(body, 1), headers | {"Content-Encoding": "zstd"}
 
 
 def _encode(

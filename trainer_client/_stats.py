@@ -19,13 +19,16 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True)
 class ClientStats:
-    """Counts since the client was made. A batch is one request, and one more for each retry."""
+    """Counts since the client was made. A batch is one request, and one more each time that what
+    is missing of it is sent again."""
 
     programs: int
     """Answered; each once, however often its batch had to be sent."""
     requests: int
-    """Batches posted, retries included."""
+    """Batches posted, retries and overtakes included."""
     retries: int
+    overtakes: int
+    """Requests that took so long that what they lacked was sent to another executor as well."""
     failures: int
     """Batches given up on."""
     latency: LatencySummary
@@ -35,16 +38,21 @@ class Recorder:
     """Written by one event loop, read from any thread."""
 
     def __init__(self) -> None:
-        self.programs = self.requests = self.retries = self.failures = 0
+        self.programs = self.requests = self.retries = self.overtakes = self.failures = 0
         self._latencies: deque[float] = deque(maxlen=RECENT)
 
-    def answered(self, programs: int, seconds: float) -> None:
-        self.programs += programs
+    def answered(self, seconds: float) -> None:
+        """A request, with all its results."""
         self._latencies.append(seconds)
 
     def snapshot(self) -> ClientStats:
         return ClientStats(
-            self.programs, self.requests, self.retries, self.failures, summarize(self._latencies)
+            self.programs,
+            self.requests,
+            self.retries,
+            self.overtakes,
+            self.failures,
+            summarize(self._latencies),
         )
 
 

@@ -1,20 +1,16 @@
 """The asynchronous client of the executor: many programs in, as many results out, in order."""
 
 import asyncio
-import logging
 import math
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, overload
 
 import httpx
 from pydantic import BaseModel, ValidationError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from executor_api.wire import (
     CONTRACT_VERSION,
@@ -24,19 +20,13 @@ from executor_api.wire import (
     TraceProgram,
     TraceResponse,
     TraceResult,
+    Verdict,
     VersionInfo,
 )
 from trainer_client import _encoding, _responses
-from trainer_client._encoding import Batch
+from trainer_client._delivery import Call, Courier, Delivery, Patience, together
 from trainer_client._endpoints import Endpoint, EndpointPool
-from trainer_client._exceptions import (
-    ConnectionFailed,
-    DeadlineExceeded,
-    ExecutorError,
-    Overloaded,
-    ProtocolError,
-    RequestTooLarge,
-)
+from trainer_client._exceptions import ExecutorError, ProtocolError
 from trainer_client._responses import ResultT
 from trainer_client._stats import ClientStats, Recorder
 
@@ -44,25 +34,22 @@ CONNECT_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.25
 CLOSE_SECONDS: Final = 5.0
 
-logger = logging.getLogger("trainer_client")
-
-T = TypeVar("T")
 ExecuteProgramLike = ExecuteProgram | Mapping[str, Any]
 TraceProgramLike = TraceProgram | Mapping[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class _Call(Generic[ResultT]):
-    path: str
-    program: type[BaseModel]
-    parse: Callable[[bytes], list[ResultT]]
-
-
-_EXECUTE: Final = _Call(
-    "/execute", ExecuteProgram, lambda body: ExecuteResponse.model_validate_json(body).results
+_EXECUTE: Final = Call(
+    "/execute",
+    ExecuteProgram,
+    parse=lambda body: ExecuteResponse.model_validate_json(body).results,
+    parse_line=ExecuteResult.model_validate_json,
+    lost=lambda result: result.verdict is Verdict.SANDBOX_ERROR,
 )
-_TRACE: Final = _Call(
-    "/trace", TraceProgram, lambda body: TraceResponse.model_validate_json(body).results
+_TRACE: Final = Call(
+    "/trace",
+    TraceProgram,
+    parse=lambda body: TraceResponse.model_validate_json(body).results,
+    parse_line=TraceResult.model_validate_json,
+    lost=lambda result: result.status == Verdict.SANDBOX_ERROR,
 )
 
 
@@ -70,10 +57,13 @@ class ExecutorClient:
     """Runs programs on one executor or several.
 
     Requests are cut into batches, at most ``max_in_flight`` of them under way at one time, each
-    sent to the endpoint with the least outstanding work. Programs are pure, so a batch whose
-    connection broke is sent again, elsewhere if there is an elsewhere; an endpoint that fails
-    rests for a while. A full queue (429, 503) is waited out until the deadline, a broken
-    connection retried ``connection_attempts`` times, an answer that makes no sense once.
+    sent to the endpoint that is expected to be done with it first, by the pace at which it has
+    answered and what it is still working on. Results are streamed. Programs are pure, so what a
+    broken connection has left unanswered is sent again, elsewhere if there is an elsewhere; an
+    endpoint that fails rests for a while, and one that drags on is overtaken. A full queue (429,
+    503) is waited out until the deadline, a broken connection retried ``connection_attempts``
+    times in a row, an answer that makes no sense once, and a ``sandbox_error`` once on another
+    endpoint.
 
     A client belongs to the event loop that first uses it, in whatever thread that runs; another
     loop gets a ``RuntimeError``. ``SyncExecutorClient`` can be called from any thread.
@@ -85,7 +75,7 @@ class ExecutorClient:
         max_in_flight: batches under way at one time, over all endpoints.
         max_batch_programs: programs in one request.
         max_batch_bytes: bytes of one request; a single larger program still goes, alone.
-        connection_attempts: how often a batch may meet a broken connection.
+        connection_attempts: how often in a row a batch may meet a broken connection.
         ssl_context: for https endpoints with a certificate of your own.
 
     Raises:
@@ -110,12 +100,16 @@ class ExecutorClient:
         self._max_in_flight = _at_least_one("max_in_flight", max_in_flight)
         self._max_batch_programs = _at_least_one("max_batch_programs", max_batch_programs)
         self._max_batch_bytes = _at_least_one("max_batch_bytes", max_batch_bytes)
-        self._connection_attempts = _at_least_one("connection_attempts", connection_attempts)
         self._ssl_context = ssl_context
         self._recorder = Recorder()
+        self._courier = Courier(
+            self._endpoints,
+            self._recorder,
+            asyncio.Semaphore(self._max_in_flight),
+            _at_least_one("connection_attempts", connection_attempts),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx.AsyncClient | None = None
-        self._slots = asyncio.Semaphore(self._max_in_flight)
         self._closed = False
 
     def __repr__(self) -> str:
@@ -172,9 +166,9 @@ class ExecutorClient:
         """Run each program on its tests.
 
         Returns one result for each program, in order; ``index`` is the position in ``programs``.
-        With ``return_exceptions``, as in ``asyncio.gather``, a program whose batch failed has the
-        ``ExecutorError`` in its place and the others keep their results; without, the first
-        failure is raised. Programs that break the contract always raise ``InvalidRequest``
+        With ``return_exceptions``, as in ``asyncio.gather``, a program that could not be answered
+        has the ``ExecutorError`` in its place and the others keep their results; without, the
+        first failure is raised. Programs that break the contract always raise ``InvalidRequest``
         before anything is sent.
         """
         return await self._run(_EXECUTE, programs, deadline_seconds, return_exceptions)
@@ -210,7 +204,8 @@ class ExecutorClient:
     async def version(self, *, deadline_seconds: float = 30.0) -> VersionInfo:
         """What one of the endpoints runs; ``ProtocolError`` where its contract is not ours."""
         deadline = self._deadline(deadline_seconds)
-        return await self._retrying(deadline)(self._version, deadline, set())
+        patience = Patience(self._courier.connection_attempts, deadline)
+        return await self._courier.retrying(patience)(self._version, deadline, set())
 
     async def ready(self, *, wait_seconds: float = 0.0) -> bool:
         """Whether an endpoint answers ``/readyz`` with 200, now or within ``wait_seconds``."""
@@ -227,7 +222,7 @@ class ExecutorClient:
 
     async def _run(
         self,
-        call: _Call[ResultT],
+        call: Call[ResultT],
         programs: Sequence[BaseModel | Mapping[str, Any]],
         deadline_seconds: float | None,
         return_exceptions: bool,
@@ -235,48 +230,20 @@ class ExecutorClient:
         deadline = self._deadline(deadline_seconds)
         encoded = _encoding.encode(programs, call.program)
         batches = _encoding.into_batches(encoded, self._max_batch_programs, self._max_batch_bytes)
-        answers = await _all(
-            self._answer(call, batch, deadline, return_exceptions) for batch in batches
+        outcomes = await together(
+            Delivery(self._courier, self._connections(), call, batch, deadline).outcome(
+                keep_going=return_exceptions
+            )
+            for batch in batches
         )
-        return [answer for batch_answers in answers for answer in batch_answers]
-
-    async def _answer(
-        self, call: _Call[ResultT], batch: Batch, deadline: float, return_exceptions: bool
-    ) -> list[ResultT | ExecutorError]:
-        """The batch's results; or its failure, once for each of its programs."""
-        try:
-            return [*await self._retrying(deadline)(self._post, call, batch, deadline, set())]
-        except ExecutorError as error:
-            if not (isinstance(error, RequestTooLarge) and len(batch) > 1):
-                self._recorder.failures += 1
-                if not return_exceptions:
-                    raise
-                return [error for _ in batch]
-        middle = len(batch) // 2
-        halves = (batch[:middle], batch[middle:])
-        first, second = await _all(
-            self._answer(call, half, deadline, return_exceptions) for half in halves
-        )
-        return first + second
-
-    async def _post(
-        self, call: _Call[ResultT], batch: Batch, deadline: float, tried: set[Endpoint]
-    ) -> list[ResultT]:
-        """One attempt."""
-        async with self._slot(deadline), self._sending(len(batch), deadline, tried) as url:
-            self._recorder.requests += 1
-            began = time.monotonic()
-            body = _encoding.request_body(batch, _for_the_server(_remaining(deadline)))
-            response = await self._connections().post(url + call.path, content=body)
-            _responses.check_status(response, batch)
-            results = _responses.parse_results(response, batch, call.parse)
-            self._recorder.answered(len(batch), time.monotonic() - began)
-            return results
+        return [answer for outcome in outcomes for answer in outcome]
 
     async def _version(self, deadline: float, tried: set[Endpoint]) -> VersionInfo:
-        async with self._sending(0, deadline, tried) as url:
+        endpoint = await self._endpoints.choose(0, tried, deadline)
+        lease = self._endpoints.lease(endpoint, 0)
+        async with self._courier.sending(lease, tried, deadline) as url:
             response = await self._connections().get(f"{url}/version")
-            _responses.check_status(response)
+            await _responses.check_status(response)
             return _same_contract(response)
 
     async def _is_ready(self, url: str) -> bool:
@@ -286,50 +253,6 @@ class ExecutorClient:
         except (httpx.HTTPError, TimeoutError):
             return False
         return response.status_code == 200
-
-    @asynccontextmanager
-    async def _slot(self, deadline: float) -> AsyncIterator[None]:
-        """One of the ``max_in_flight``, held while a request is under way, not between retries."""
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise DeadlineExceeded(
-                "the deadline passed before the batch could be sent: give more time, raise "
-                "max_in_flight, or add executors"
-            ) from None
-        try:
-            yield
-        finally:
-            self._slots.release()
-
-    @asynccontextmanager
-    async def _sending(
-        self, programs: int, deadline: float, tried: set[Endpoint]
-    ) -> AsyncIterator[str]:
-        """Lease an endpoint, bound the time, and say every failure as an ``ExecutorError``."""
-        with self._endpoints.lease(programs, tried) as endpoint:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    yield endpoint.url
-            except TimeoutError:
-                raise DeadlineExceeded(f"{endpoint.url} did not answer in time") from None
-            except httpx.HTTPError as error:
-                raise _responses.from_transport(error, endpoint.url) from error
-
-    def _retrying(self, deadline: float) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=retry_if_exception_type((ConnectionFailed, Overloaded, ProtocolError)),
-            wait=lambda _: self._endpoints.seconds_until_one_is_awake(),
-            stop=_Patience(self._connection_attempts, deadline),
-            before_sleep=self._note_retry,
-            reraise=True,
-        )
-
-    def _note_retry(self, state: RetryCallState) -> None:
-        self._recorder.retries += 1
-        error = state.outcome.exception() if state.outcome else None
-        logger.warning("%s; trying again in %.1f s", error, state.upcoming_sleep)
 
     def _deadline(self, seconds: float | None) -> float:
         """As a time of the running loop."""
@@ -371,44 +294,6 @@ class ExecutorClient:
         if any(url.startswith("https:") for url in self._endpoints.urls):
             return True
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-class _Patience:
-    """When to stop retrying one batch: too many failures of that kind, or no time left to wait."""
-
-    def __init__(self, connection_attempts: int, deadline: float) -> None:
-        self._left: dict[type, float] = {
-            Overloaded: math.inf,
-            ConnectionFailed: connection_attempts,
-            ProtocolError: 2,
-        }
-        self._deadline = deadline
-
-    def __call__(self, state: RetryCallState) -> bool:
-        kind = type(state.outcome.exception() if state.outcome else None)
-        self._left[kind] -= 1
-        return self._left[kind] <= 0 or state.upcoming_sleep >= _remaining(self._deadline)
-
-
-async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Their results in order. The first failure, or cancellation, leaves none of them running."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except BaseExceptionGroup as failures:
-        first = failures.exceptions[0]
-    else:
-        return [task.result() for task in tasks]
-    raise first
-
-
-def _remaining(deadline: float) -> float:
-    return deadline - asyncio.get_running_loop().time()
-
-
-def _for_the_server(remaining: float) -> float:
-    """A little less than we have, so that it answers what it has done before we give up."""
-    return max(0.001, remaining - min(5.0, 0.25 * remaining))
 
 
 def _same_contract(response: httpx.Response) -> VersionInfo:

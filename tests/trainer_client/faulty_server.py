@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+import zstandard
 
 from trainer_client import ExecuteResult
 
@@ -26,22 +29,55 @@ class FaultyServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     under_way: int = 0
     most_under_way: int = 0
+    seconds_per_program: float = 0.0
+    """Of a streamed answer, one program after another."""
+    room: float = math.inf
+    """Programs it takes at one time; more are a 429."""
+    refused: list[float] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
+    """When, on the monotonic clock."""
+    programs_under_way: int = 0
     abandoned: int = 0
     """Requests whose client went away before the answer."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
-        body = json.loads(await _read(receive) or b"{}")
+        headers = {k.decode(): v.decode() for k, v in scope["headers"]}
+        content = await _read(receive)
+        if headers.get("content-encoding") == "zstd":
+            content = zstandard.decompress(content)
+        body = json.loads(content or b"{}")
         self.bodies.append(body)
-        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        self.headers.append(headers)
+        self.arrived.append(time.monotonic())
+        count = len(body.get("programs", ()))
+        if self.programs_under_way + count > self.room:
+            self.refused.append(time.monotonic())
+            await self._answer(status(429, retry_after="0.3"), "", body, receive, send)
+            return
         self.under_way += 1
+        self.programs_under_way += count
         self.most_under_way = max(self.under_way, self.most_under_way)
         try:
             await asyncio.sleep(0.01)  # long enough for requests to overlap
             fault = self.always or (self.faults.pop(0) if self.faults else None)
+            if fault is None and "application/x-ndjson" in headers.get("accept", ""):
+                await self._stream(scope["path"], body, send)
+                return
             await self._answer(fault, scope["path"], body, receive, send)
         finally:
             self.under_way -= 1
+            self.programs_under_way -= count
+
+    async def _stream(self, path: str, body: dict[str, Any], send: Any) -> None:
+        """Answer well, the last program first, a line at a time."""
+        await _start(send, 200, {"content-type": "application/x-ndjson"})
+        for index, program in reversed([*enumerate(body["programs"])]):
+            await asyncio.sleep(self.seconds_per_program)
+            line = json.dumps(_result(path)(index, program), ensure_ascii=False).encode() + b"\n"
+            await send({"type": "http.response.body", "body": line, "more_body": True})
+        summary = {"summary": True, "programs": len(body["programs"]), "verdicts": {}}
+        await send({"type": "http.response.body", "body": json.dumps(summary).encode() + b"\n"})
 
     async def _answer(
         self, fault: "Fault | None", path: str, body: dict[str, Any], receive: Any, send: Any
@@ -68,8 +104,11 @@ def well(path: str, body: dict[str, Any]) -> Answer:
         return _json(200, VERSION)
     if path == "/readyz":
         return 200, {}, b""
-    make = trace_result if path == "/trace" else execute_result
-    return _json(200, {"results": [make(*item) for item in enumerate(body["programs"])]})
+    return _json(200, {"results": [_result(path)(*item) for item in enumerate(body["programs"])]})
+
+
+def _result(path: str) -> Callable[[int, dict[str, Any]], dict[str, Any]]:
+    return trace_result if path == "/trace" else execute_result
 
 
 VERSION = {
@@ -178,8 +217,15 @@ def serving(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = server.force_exit = True
         thread.join(timeout=30)
+        loop.run_until_complete(_cancel_all(asyncio.all_tasks(loop)))
         loop.close()
         sockets[0].close()
+
+
+async def _cancel_all(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _json(code: int, body: Any, headers: dict[str, str] | None = None) -> Answer:

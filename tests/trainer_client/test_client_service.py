@@ -48,6 +48,12 @@ def expected(count: int) -> list[Verdict]:
     return [Verdict.ACCEPTED if n % 3 else Verdict.WRONG_ANSWER for n in range(count)]
 
 
+def stuck(count: int, **limits: float) -> list[dict[str, Any]]:
+    """Programs that never end, each another, so that none is spared as a copy."""
+    tests = [{"kind": "stdio", "stdout": ""}]
+    return [{"code": f"while True: {n}", "tests": tests, "limits": limits} for n in range(count)]
+
+
 async def test_version_and_readiness(service: Service) -> None:
     async with ExecutorClient(service.url, KEY) as client:
         assert await client.ready(wait_seconds=30)
@@ -118,10 +124,8 @@ async def test_a_dead_executor_beside_a_live_one(service: Service) -> None:
 
 
 async def test_cancellation_frees_the_service(service: Service) -> None:
-    stuck = {"code": "while True: pass", "tests": [{"kind": "stdio", "stdout": ""}]}
-    stuck["limits"] = {"cpu_seconds": 5}
     async with ExecutorClient(service.url, KEY) as client:
-        call = asyncio.create_task(client.execute([stuck] * 60))
+        call = asyncio.create_task(client.execute(stuck(60, cpu_seconds=5)))
         await asyncio.sleep(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -131,10 +135,8 @@ async def test_cancellation_frees_the_service(service: Service) -> None:
 
 
 async def test_at_the_deadline_a_busy_service_answers_what_it_has(service: Service) -> None:
-    slow = {"code": "while True: pass", "tests": [{"kind": "stdio", "stdout": ""}]}
-    slow["limits"] = {"cpu_seconds": 20, "wall_seconds": 20}
     async with ExecutorClient(service.url, KEY) as client:
-        others = asyncio.create_task(client.execute([slow] * 8))
+        others = asyncio.create_task(client.execute(stuck(8, cpu_seconds=20, wall_seconds=20)))
         await asyncio.sleep(1)
         results = await client.execute(echo(3), deadline_seconds=12)
         others.cancel()
