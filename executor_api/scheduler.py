@@ -129,6 +129,7 @@ class Scheduler:
         self._stopping: set[asyncio.Task[None]] = set()
         self._answered = asyncio.Event()
         self.guest_python = ""
+        self.guest_tools: list[str] = []
 
     async def start(self) -> None:
         self._workers = [asyncio.create_task(self._worker()) for _ in range(self._count)]
@@ -227,7 +228,7 @@ class Scheduler:
             raise
         metrics.SANDBOXES_STARTED.inc()
         metrics.SANDBOXES_READY.inc()
-        self.guest_python = link.python
+        self.guest_python, self.guest_tools = link.python, link.tools
         self._answered.set()
         return link
 
