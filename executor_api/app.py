@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
 
 from executor_api.execution import Executor
-from executor_api.routes import health, programs
+from executor_api.routes import health, programs, run_code
 from executor_api.sandbox.runtime import Runtime, RuntimeInfo
 from executor_api.scheduler import Scheduler
 from executor_api.settings import Settings
@@ -41,6 +41,7 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     app.state.keys = settings.keys()
     app.include_router(health.router)
     app.include_router(programs.router)
+    app.include_router(run_code.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

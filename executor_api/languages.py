@@ -126,12 +126,14 @@ def guest_form(
     language = LANGUAGES.get(name)
     if language is None:
         return None
-    wall = {} if build_seconds is None else {"wall_seconds": build_seconds}
+    clocks = {}
+    if build_seconds is not None:  # the wall clock decides, on however many cores
+        clocks = {"wall_seconds": build_seconds, "cpu_seconds": 64 * build_seconds}
     spare = _SPARE_ADDRESS_SPACE_MB if language.bounded_address_space else None
     return {
         "file": language.file,
         "build": list(language.build),
-        "build_limits": _BUILD_LIMITS | wall,
+        "build_limits": _BUILD_LIMITS | clocks,
         "artifact": language.artifact,
         "run": [part.format(memory_mb=memory_mb) for part in language.run],
         "idle_mb": language.idle_mb,

@@ -4,10 +4,13 @@ runs; the second read by the supervisor, afterwards."""
 import base64
 import os
 import stat
+import sys
 
 
 def place(files):
-    """Write ``{relative path: base64}`` into the working directory, which is empty."""
+    """Write ``{relative path: base64}`` into the working directory, which is empty; modules among
+    them can be imported."""
+    sys.path.insert(0, os.getcwd())
     for path, content in files.items():
         folder = os.path.dirname(path)
         if folder:
@@ -41,14 +44,27 @@ def _read(box, path, limit):
         folder = os.open(box, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for part in folders:
-                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                inner = _open(part, folder, stat.S_ISDIR)
                 os.close(folder)
                 folder = inner
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            with open(os.open(name, flags, dir_fd=folder), "rb") as file:
-                regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                return file.read(limit + 1) if regular else None
+            with open(_open(name, folder, stat.S_ISREG), "rb") as file:
+                return file.read(limit + 1)
         finally:
             os.close(folder)
     except OSError:
         return None
+
+
+def _open(name, folder, is_kind):
+    """Open what stands at ``name`` itself; ``OSError`` for a link or another kind of file.
+
+    gVisor follows a link to a directory in spite of O_NOFOLLOW, hence the comparison.
+    """
+    seen = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if not is_kind(seen.st_mode):
+        raise OSError(f"{name} is of another kind")
+    opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    if not os.path.samestat(seen, os.fstat(opened)):
+        os.close(opened)
+        raise OSError(f"{name} has been replaced")
+    return opened

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -32,6 +32,7 @@ router = APIRouter(tags=["programs"])
 
 Key = Annotated[str, Depends(authenticate)]
 NDJSON = "application/x-ndjson"
+T = TypeVar("T")
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"description": "No valid API key"},
@@ -119,9 +120,7 @@ async def _respond(
     return Response(model(results=results).model_dump_json(), media_type="application/json")
 
 
-async def _while_connected(
-    request: Request, answering: Coroutine[Any, Any, list[Any]]
-) -> list[Any] | None:
+async def _while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T | None:
     """Its result, or None as soon as the caller is gone."""
     answer = asyncio.create_task(answering)
     gone = asyncio.ensure_future(request.receive())  # after the body, only a disconnect can come
