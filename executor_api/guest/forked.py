@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 
-import files
+import attachments
 import native
 import runner
 import tester
@@ -95,7 +95,7 @@ def _become(job):
         _part_from_the_test(job)
     confine(job, job["owner"])
     if job.get("files"):
-        files.place(job["files"])
+        attachments.place(job["files"])
 
 
 def _part_from_the_test(job):

@@ -11,17 +11,15 @@ import json
 import os
 import resource
 import signal
-import struct
 
 import runner
 
-_LENGTH = struct.Struct(">I")
 _LAUNCHER = 1  # this process counts among the program's
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _NOT_FOUND = 127 << 8  # as a shell says it, in the form of a wait status
 
 
-def run(job, answers, wait_turn):
+def run(job, reporter, wait_turn):
     """Build, unless it has been, and run the tests. ``wait_turn()`` is called before each: until
     then the supervisor reads what the last one wrote."""
     native = job["native"]
@@ -33,24 +31,24 @@ def run(job, answers, wait_turn):
         if built and native["artifact"]:
             with open(native["artifact"], "rb") as file:
                 report["artifact"] = base64.b64encode(file.read()).decode()
-        _send(answers, report)
+        _send(reporter, report)
         if not built:
             return
         native["built"] = report.get("artifact", "")
     if native["artifact"]:
         program = _File(native["artifact"], base64.b64decode(native["built"]))
     _limit_tests(job)
-    _run_tests(job, program, answers, wait_turn)
+    _run_tests(job, program, reporter, wait_turn)
 
 
-def _run_tests(job, program, answers, wait_turn):
+def _run_tests(job, program, reporter, wait_turn):
     for index, test in enumerate(job["tests"]):
         wait_turn()
         if index and _survivors(job["owner"]):
             return  # the supervisor runs the rest after having cleaned up
         program.restore()
         _fresh_streams(test["stdin"])
-        _send(answers, _wait_for(job["native"]["run"]))
+        _send(reporter, _wait_for(job["native"]["run"]))
 
 
 class _File:
@@ -88,9 +86,11 @@ def _wait_for(command):
     return {"status": status, "cpu": cpu, "memory": usage.ru_maxrss / 1024}
 
 
-def _send(answers, report):
+def _send(reporter, report):
+    """Unlike the tests of Python, each of these has its streams to itself from the start."""
     data = json.dumps(report).encode()
-    runner.write_all(answers, _LENGTH.pack(len(data)) + data)
+    runner.write_all(reporter.fd, runner.HEAD.pack(len(data), 0, 0) + data)
+    reporter.ring()
 
 
 def _fresh_streams(stdin):

@@ -95,7 +95,7 @@ def _end(told, child, native):
     status = told["status"]
     if status == 0:
         return "exited", 0
-    _, stderr, _ = child.streams.read(_KEPT_BYTES)
+    _, stderr, _ = child.files.read(_KEPT_BYTES)
     if any(sign.encode() in stderr for sign in native["memory_signs"]):
         return "memory_limit", None
     if os.WIFSIGNALED(status):
@@ -123,9 +123,7 @@ def _build(child, native, until):
     child.watch.restart(until)
     told, end = _told(child)
     child.watch.limits = child.limits
-    stdout, stderr = (
-        text.decode("utf-8", "replace") for text in child.streams.read(_KEPT_BYTES)[:2]
-    )
+    stdout, stderr = (text.decode("utf-8", "replace") for text in child.files.read(_KEPT_BYTES)[:2])
     native["build_report"] = {"wall": child.watch.wall(), "stdout": stdout, "stderr": stderr}
     if told and told["status"] == 0:
         native["built"] = told.get("artifact", "")

@@ -20,7 +20,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import files
+import attachments
 import frames
 import native_batch
 from child import Child
@@ -120,7 +120,7 @@ class Supervisor:
         if "fetch_files" not in job:
             return b""
         box, limit = os.path.join(self.base, str(self.programs)), job["fetch_bytes"]
-        found, too_large = files.fetch(box, job["fetch_files"], limit)
+        found, too_large = attachments.fetch(box, job["fetch_files"], limit)
         build = job.get("native", {}).get("build_report")
         return json.dumps({"files": found, "too_large": too_large, "build": build}).encode()
 
