@@ -8,7 +8,7 @@ ARGS ?=
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup smollm2 runsc docker stop-docker base-image serve demo bench check lint format test clean
+.PHONY: help setup smollm2 runsc languages docker stop-docker base-image serve demo bench check lint format test clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -21,6 +21,9 @@ setup: .venv/.installed ## the virtual environment, in .venv
 
 runsc: ## install gVisor
 	@scripts/install-runsc.sh
+
+languages: ## install a C++ compiler and Node.js, for programs in those languages
+	@scripts/install-languages.sh
 
 docker: ## install Docker with gVisor as a runtime, and have a daemon running
 	@scripts/install-docker.sh
@@ -56,7 +59,7 @@ format: setup
 check: lint ## lint, and the tests that take seconds
 	$(RUN)/pytest -q -m "not docker and not slow" $(ARGS)
 
-test: setup runsc base-image smollm2 ## all tests
+test: setup runsc languages base-image smollm2 ## all tests
 	$(RUN)/pytest -q $(ARGS)
 
 clean: ## remove what the targets made here

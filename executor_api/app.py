@@ -14,7 +14,7 @@ from executor_api.body import Bodies
 from executor_api.compression import CompressionMiddleware
 from executor_api.execution import Executor
 from executor_api.request_log import RequestLogMiddleware
-from executor_api.routes import health, programs
+from executor_api.routes import health, programs, run_code
 from executor_api.sandbox.runtime import Runtime, RuntimeInfo
 from executor_api.scheduler import Room, Scheduler
 from executor_api.settings import Settings
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     app.add_middleware(RequestLogMiddleware)  # the outer one
     app.include_router(health.router)
     app.include_router(programs.router)
+    app.include_router(run_code.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

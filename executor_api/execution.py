@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from executor_api import metrics
 from executor_api.duplicates import originals
 from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
+from executor_api.languages import LANGUAGES, PYTHON, available, guest_form
 from executor_api.observation import End, Observation
 from executor_api.sandbox.link import Link
 from executor_api.scheduler import DeadlinePassed, Job, Lost, Scheduler
@@ -33,6 +34,9 @@ R = TypeVar("R", ExecuteResult, TraceResult)
 
 _LONG_TRACE = 100_000
 """Bytes of records whose reading would hold up other requests."""
+
+
+_READY_SECONDS = 60.0
 
 
 class BadRequest(Exception):
@@ -64,10 +68,25 @@ class Executor:
     async def execute(self, key: str, request: ExecuteRequest) -> list[Ticket]:
         """Admit all programs or none: ``BadRequest``, or what ``Scheduler.submit`` raises."""
         _check_batch(request, self._maxima)
+        await self._check_languages(request)
         plans = await asyncio.to_thread(_plans, request, self._maxima)
         work = [partial(self._run, program, plan) for program, plan in plans]
         fresh = [program.isolation == "sandbox" for program in request.programs]
         return await self._submit(key, request, work, fresh, self._execute_result)
+
+    async def languages(self) -> list[str]:
+        """The languages that the sandboxes have the tools for. Waits for the first to answer."""
+        await self.scheduler.wait_ready(_READY_SECONDS)
+        return available(self.scheduler.guest_tools)
+
+    async def _check_languages(self, request: ExecuteRequest) -> None:
+        if all(program.language == PYTHON for program in request.programs):
+            return
+        known = await self.languages()
+        for index, program in enumerate(request.programs):
+            if program.language not in known:
+                loc = ("programs", index, "language")
+                raise BadRequest(loc, missing_tool(program.language), program.language)
 
     async def trace(self, key: str, request: TraceRequest) -> list[Ticket]:
         """Admit all programs or none, as ``execute``."""
@@ -131,6 +150,7 @@ class Executor:
             isolation=program.isolation,
             program_seconds=self._program_seconds,
             go_on=go_on if program.stop_on_failure else None,
+            native=guest_form(program.language, program.limits.memory_mb),
         )
         observed[:] = seen
         with metrics.JUDGE_SECONDS.time():
@@ -302,10 +322,32 @@ def _plan(program: ExecuteProgram, loc: tuple[str | int, ...], maxima: Maxima) -
             "coverage is not available on /execute: ask /trace for executed_lines",
             True,
         )
+    if program.language != PYTHON:
+        _check_kinds(program, loc)
     try:
         return plan(program)
     except PlanError as error:
         raise BadRequest((*loc, *error.loc), error.message, error.value) from None
+
+
+def _check_kinds(program: ExecuteProgram, loc: tuple[str | int, ...]) -> None:
+    for index, test in enumerate(program.tests):
+        if test.kind != "stdio":
+            raise BadRequest(
+                (*loc, "tests", index, "kind"),
+                f"a program in {program.language} takes tests of kind 'stdio' only; calls and "
+                "assertions need Python",
+                test.kind,
+            )
+
+
+def missing_tool(language: str) -> str:
+    """Why a language cannot be served here, and the remedy."""
+    found = LANGUAGES[language]
+    return (
+        f"the sandboxes have no {found.tool!r}: install the package {found.package!r} where the "
+        "service runs (`make languages`), or in the sandbox image, and restart it"
+    )
 
 
 def _guest_call(program: TraceProgram, index: int) -> dict[str, Any] | None:

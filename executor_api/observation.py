@@ -18,6 +18,7 @@ class End(StrEnum):
     CPU_LIMIT = "cpu_limit"
     WALL_LIMIT = "wall_limit"
     OUTPUT_LIMIT = "output_limit"
+    MEMORY_LIMIT = "memory_limit"
     NOT_RUN = "not_run"
     LOST = "lost"
     """No sandbox could answer: ours."""

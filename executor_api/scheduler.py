@@ -90,6 +90,7 @@ class Scheduler:
         self._pace = _FIRST_GUESS_SECONDS
         self._stop_at = math.inf
         self.guest_python = ""
+        self.guest_tools: list[str] = []
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._worker()) for _ in range(self._count)]
@@ -267,7 +268,7 @@ class Scheduler:
             raise
         metrics.SANDBOXES_STARTED.inc()
         self._ready += 1
-        self.guest_python = link.python
+        self.guest_python, self.guest_tools = link.python, link.tools
         self._answered.set()
         return link
 

@@ -8,7 +8,17 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from executor_api.languages import NAMES, PYTHON
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -156,11 +166,22 @@ class Checker(_Model):
     """``loose``: a tuple equals a list. Default: loose for JSON expectations, else strict."""
 
 
+def _known(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"an unknown language: choose one of {', '.join(NAMES)}")
+    return name
+
+
+LanguageName = Annotated[
+    str, AfterValidator(_known), WithJsonSchema({"type": "string", "enum": list(NAMES)})
+]
+
+
 class ExecuteProgram(_Model):
-    """One program and its tests."""
+    """One program and its tests. Programs in other languages than Python take ``stdio`` tests."""
 
     id: str = Field("", max_length=500)
-    language: Literal["python"] = "python"
+    language: LanguageName = PYTHON
     code: str
     tests: list[TestCase] = Field(min_length=1)
     checker: Checker | None = None
@@ -359,3 +380,5 @@ class VersionInfo(_Result):
     runtime: RuntimeName
     runtime_version: str
     guest_python: str
+    languages: list[str] = []
+    """Those that the sandboxes have the tools for."""

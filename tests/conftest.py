@@ -12,6 +12,7 @@ from functools import cache
 
 import pytest
 
+from executor_api.languages import TOOLS
 from executor_api.sandbox.runsc import RunscRuntime
 from executor_api.sandbox.runtime import RuntimeUnavailable
 
@@ -30,6 +31,12 @@ def missing_for_docker() -> str | None:
     if shutil.which("docker") is None:
         return "no docker client: run `make docker`"
     return _in_own_thread(_try_docker)
+
+
+def missing_for_languages() -> str | None:
+    """Why the tests marked ``languages`` cannot run here; None where they can."""
+    absent = [tool for tool in TOOLS.values() if shutil.which(tool) is None]
+    return f"no {', '.join(absent)} on PATH: run `make languages`" if absent else None
 
 
 async def _try_runsc() -> str | None:
@@ -66,7 +73,11 @@ def _in_own_thread(check: Callable[[], Awaitable[str | None]]) -> str | None:
         return executor.submit(asyncio.run, bounded()).result()
 
 
-_NEEDS = {"gvisor": missing_for_gvisor, "docker": missing_for_docker}
+_NEEDS = {
+    "gvisor": missing_for_gvisor,
+    "docker": missing_for_docker,
+    "languages": missing_for_languages,
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,6 +14,8 @@ import socket
 import struct
 import sys
 
+import attachments
+import native
 import runner
 import tester
 import traced
@@ -92,6 +94,8 @@ def _become(job):
     if job["role"] == "assertion":
         _part_from_the_test(job)
     confine(job, job["owner"])
+    if job.get("files"):
+        attachments.place(job["files"])
 
 
 def _part_from_the_test(job):
@@ -115,6 +119,10 @@ def _run_tests(job, reporter):
     runner.run_tests(job["code"], job["tests"], reporter, wait_turn if job["step"] else None)
 
 
+def _run_native(job, reporter):
+    native.run(job, reporter, lambda: _read(_ORDERS, 1))
+
+
 def _run_traced(job, reporter):
     traced.run(job, job["limits"], reporter)
 
@@ -132,6 +140,7 @@ def _serve_program(job, reporter):
 
 _ROLES = {
     "tests": _run_tests,
+    "native": _run_native,
     "trace": _run_traced,
     "assertion": _run_assertion,
     "program": _serve_program,

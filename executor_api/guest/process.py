@@ -27,7 +27,7 @@ _closed_at = []  # the soft limit of memory, while the reserve is open
 
 def confine(job, owner):
     """In the child: apply the job's limits and drop to the unprivileged ``owner`` (None: stay)."""
-    limits = job["limits"]
+    limits = job.get("envelope", job["limits"])
     cpu = int(limits["cpu_seconds"] * len(job["tests"])) + 2
     files = max(limits["output_bytes"] + KEPT_BYTES + 4096, _OWN_FILES)
     memory = job["base_memory"] + (limits["memory_mb"] << 20)
@@ -97,6 +97,7 @@ class Watch:
         self._polled = True
         self._poll.register(wake, select.POLLIN)
         self._reading = 0.0, time.monotonic()
+        self._resident = 0.0
 
     def restart(self, until):
         """Start the clocks of the next test, which must be over at ``until`` whatever its limit.
@@ -183,13 +184,27 @@ class Watch:
             return "wall_limit"
         if self.files.overflown(self.limits["output_bytes"]):
             return "output_limit"
-        wait = min(left, (self.limits["cpu_seconds"] - used) / _CPUS, 0.25)
+        most = self.limits.get("resident_mb")  # of languages that RLIMIT_AS does not bound well
+        if most:
+            self._resident = self.resident()
+            if self._resident > most:
+                return "memory_limit"
+        wait = min(left, (self.limits["cpu_seconds"] - used) / _CPUS, 0.05 if most else 0.25)
         self._tick, self._looked = time.monotonic() + max(wait, 0.01), False
         return None
 
     def cpu(self):
         """CPU seconds of the program so far, children included."""
         return sum(_cpu_of(pid) for pid in self.others() or [self.pid])
+
+    def seen(self):
+        """(CPU seconds of this test, MiB) at the last look."""
+        return max(self._reading[0] - self.cpu_before, 0.0), self._resident
+
+    def resident(self):
+        """MiB of the program now, children included; shared pages count for each."""
+        pages = sum(_resident_of(pid) for pid in self.others() or [self.pid])
+        return pages * resource.getpagesize() / (1 << 20)
 
     def measured(self):
         """(CPU seconds of this test, peak MiB) where the child is over, else zeros."""
@@ -206,3 +221,11 @@ def _cpu_of(pid):
     except OSError:
         return 0.0
     return sum(map(int, fields[11:15])) / _CLOCK_TICKS
+
+
+def _resident_of(pid):
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1])
+    except (OSError, IndexError):
+        return 0

@@ -20,7 +20,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import attachments
 import frames
+import native_batch
 from child import Child
 from process import own_memory
 
@@ -91,24 +93,36 @@ class Supervisor:
             self.sink.flush()
 
     def ping(self, header, payload):
-        self.send({"op": "pong", "python": sys.version.split()[0]})
+        tools = [tool for tool in header.get("tools", ()) if shutil.which(tool)]
+        self.send({"op": "pong", "python": sys.version.split()[0], "tools": tools})
 
     # --- tests ---
 
     def run(self, header, payload):
         job = json.loads(payload)
         tests, position = job["tests"], 0
-        clean, why = True, None
+        clean, why, extra = True, None, b""
         self.run_until = time.monotonic() + header["program_seconds"]
         while position < len(tests) and clean and time.monotonic() < self.run_until:
             count = self._together(tests[position:], header["isolation"])
             batch = tests[position : position + count]
-            answered, go_on = self._run_batch(header, job["code"], batch, position)
+            run_batch = native_batch.run if "native" in job else Supervisor._run_batch
+            answered, go_on = run_batch(self, header, job, batch, position)
+            extra = self._extra(job)
             clean, why = self.clean_up()
             position += answered
             if not go_on:
                 break
-        self.send({"op": "done", "job": header["job"], "clean": clean, "why": why})
+        self.send({"op": "done", "job": header["job"], "clean": clean, "why": why}, extra)
+
+    def _extra(self, job):
+        """What else was asked of a program: the files it made, and how its build went."""
+        if "fetch_files" not in job:
+            return b""
+        box, limit = os.path.join(self.base, str(self.programs)), job["fetch_bytes"]
+        found, too_large = attachments.fetch(box, job["fetch_files"], limit)
+        build = job.get("native", {}).get("build_report")
+        return json.dumps({"files": found, "too_large": too_large, "build": build}).encode()
 
     def _together(self, tests, isolation):
         """How many of the next tests share a process."""
@@ -119,12 +133,13 @@ class Supervisor:
                 return count
         return len(tests)
 
-    def _run_batch(self, header, code, tests, position):
+    def _run_batch(self, header, job, tests, position):
         """Run ``tests`` in one process; return (how many were answered, whether to go on)."""
         role = "assertion" if tests[0]["kind"] == "assert" else "tests"
         step = header["step"]
-        job = {"role": role, "code": code, "tests": tests, "step": step}
-        child = self._child(job | {"limits": header["limits"]})
+        keys = {"code": job["code"], "files": job.get("files")}
+        job = {"role": role, "tests": tests, "step": step, "limits": header["limits"]}
+        child = self._child(keys | job)
         try:
             for index in range(len(tests)):
                 if index:

@@ -75,7 +75,7 @@ def _before_ending(seen: Observation) -> Failure | None:
 
 def _crossed_limit(seen: Observation) -> Failure | None:
     killed_by: Any = seen.code if seen.end is End.SIGNALED else None
-    if seen.outcome is Outcome.MEMORY:
+    if seen.outcome is Outcome.MEMORY or seen.end is End.MEMORY_LIMIT:
         return Failure(Verdict.MEMORY_LIMIT, exception=seen.exception)
     if seen.end is End.CPU_LIMIT or killed_by == signal.SIGXCPU:
         return Failure(Verdict.TIME_LIMIT, limit="cpu")
@@ -95,7 +95,7 @@ def _signal_name(number: int | None) -> str:
 
 def _killed(number: int | None) -> Failure:
     name = _signal_name(number)
-    info = ExceptionInfo(type=name, message=f"killed by signal {number}")
+    info = ExceptionInfo(type=name, message=f"killed by {name} (signal {number})")
     return Failure(Verdict.RUNTIME_ERROR, exception=info)
 
 

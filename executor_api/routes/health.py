@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from executor_api import metrics
 from executor_api.auth import authenticate
+from executor_api.languages import available
 from executor_api.scheduler import Scheduler, Stopping
 from executor_api.wire import CONTRACT_VERSION, VersionInfo
 
@@ -33,7 +34,7 @@ async def readyz(request: Request) -> dict[str, str]:
 
 @router.get("/version", dependencies=[Depends(authenticate)])
 async def version(request: Request) -> VersionInfo:
-    """Versions of service, contract, runtime and guest Python."""
+    """Versions of service, contract, runtime and guest Python; the languages there are."""
     state = request.app.state
     return VersionInfo(
         service=request.app.version,
@@ -41,6 +42,7 @@ async def version(request: Request) -> VersionInfo:
         runtime=state.executor.runtime,
         runtime_version=state.runtime_info.version,
         guest_python=state.executor.scheduler.guest_python,
+        languages=available(state.executor.scheduler.guest_tools),
     )
 
 

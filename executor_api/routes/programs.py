@@ -1,34 +1,19 @@
 """``POST /execute`` and ``POST /trace``."""
 
-import asyncio
-import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 
 from executor_api.auth import authenticate
-from executor_api.body import glimpse, parse
-from executor_api.execution import (
-    BadRequest,
-    Executor,
-    Ticket,
-    abandon,
-    as_completed,
-)
+from executor_api.body import parse
+from executor_api.execution import Executor, Ticket, abandon, as_completed
 from executor_api.request_log import CutShort
-from executor_api.scheduler import (
-    KeyShareFull,
-    NeverFits,
-    QueueFull,
-    Refused,
-    Scheduler,
-    Stopping,
-)
+from executor_api.routes.common import ERRORS, refusals, while_connected
+from executor_api.scheduler import Scheduler, Stopping
 from executor_api.wire import (
     ExecuteRequest,
     ExecuteResponse,
@@ -40,18 +25,9 @@ router = APIRouter(tags=["programs"])
 
 Key = Annotated[str, Depends(authenticate)]
 NDJSON = "application/x-ndjson"
-T = TypeVar("T")
 M = TypeVar("M", bound=ExecuteRequest | TraceRequest)
 
 _PIECE_BYTES = 1 << 16
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "No valid API key"},
-    413: {"description": "The body is too large, or more than the queue ever holds: split it"},
-    422: {"description": "A field cannot be used; `loc` is its path"},
-    429: {"description": "This key's share of the queue is full; see Retry-After"},
-    503: {"description": "The queue is full, or the service is stopping; see Retry-After"},
-}
 
 
 def _body_of(name: str) -> dict[str, Any]:
@@ -62,7 +38,7 @@ def _body_of(name: str) -> dict[str, Any]:
 @router.post(
     "/execute",
     response_model=ExecuteResponse,
-    responses=_ERRORS,
+    responses=ERRORS,
     openapi_extra=_body_of("ExecuteRequest"),
 )
 async def execute(request: Request, key: Key) -> Response:
@@ -82,7 +58,7 @@ async def execute(request: Request, key: Key) -> Response:
 @router.post(
     "/trace",
     response_model=TraceResponse,
-    responses=_ERRORS,
+    responses=ERRORS,
     openapi_extra=_body_of("TraceRequest"),
 )
 async def trace(request: Request, key: Key) -> Response:
@@ -112,42 +88,11 @@ async def _admit(
         return await submit(key, batch)
 
 
-@contextlib.contextmanager
-def refusals(request: Request) -> Iterator[None]:
-    """Answer 413, 422, 429 or 503 to what the executor refuses."""
-    try:
-        yield
-    except BadRequest as bad:
-        detail = {"type": "value_error", "loc": ("body", *bad.loc), "msg": bad.message}
-        raise RequestValidationError([detail | {"input": glimpse(bad.value)}]) from None
-    except NeverFits as never:
-        raise HTTPException(413, f"{never} may wait here for one key: split the batch") from None
-    except (Refused, Stopping) as refusal:
-        raise _busy(request, refusal) from None
-
-
 def _at_least(batch: ExecuteRequest | TraceRequest) -> int:
     """Programs of the batch that will wait: copies of another wait with it."""
     if batch.deduplicate:
         return len({program.code for program in batch.programs})
     return len(batch.programs)
-
-
-def _busy(request: Request, refusal: Refused | Stopping) -> HTTPException:
-    """429 or 503 with an estimate of when to come again."""
-    executor: Executor = request.app.state.executor
-    status, message = next(answer for kind, answer in _BUSY.items() if isinstance(refusal, kind))
-    seconds = executor.scheduler.retry_after(refusal)
-    return HTTPException(
-        status, f"{message}: try again in {seconds} s", headers={"Retry-After": str(seconds)}
-    )
-
-
-_BUSY: dict[type[Exception], tuple[int, str]] = {
-    KeyShareFull: (429, "this key's share of the queue is full"),
-    QueueFull: (503, "the queue is full"),
-    Stopping: (503, "the service is stopping"),
-}
 
 
 async def _respond(
@@ -159,7 +104,7 @@ async def _respond(
         return StreamingResponse(_stream(tickets, verdict), media_type=NDJSON)
     try:
         with refusals(request):
-            parts = await _while_connected(request, _json(tickets))
+            parts = await while_connected(request, _json(tickets))
     finally:
         abandon(tickets)
     if parts is None:
@@ -191,18 +136,6 @@ async def _pieces(parts: list[bytes]) -> AsyncIterator[bytes]:
             yield bytes(piece)
             piece.clear()
     yield bytes(piece)
-
-
-async def _while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T | None:
-    """Its result, or None as soon as the caller is gone."""
-    answer = asyncio.create_task(answering)
-    gone = asyncio.ensure_future(request.receive())  # after the body, only a disconnect can come
-    try:
-        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-        return await answer if answer.done() else None
-    finally:
-        answer.cancel()
-        gone.cancel()
 
 
 async def _stream(tickets: list[Ticket], verdict: Callable[[Any], str]) -> AsyncIterator[str]:

@@ -1,9 +1,9 @@
 """The OCI bundle of an embedded sandbox: what the guest sees, and what it may do.
 
-The root is an empty read-only tree with bind mounts, all read-only: the interpreter's prefix, the
-shared libraries, and the guest's files at ``/guest``. Writable are only ``/box``, ``/tmp`` and
-``/dev/shm``, in memory and bounded. There is no network, no device beyond null, zero and random,
-and nothing of the service's environment.
+The root is an empty read-only tree with bind mounts, all read-only: the interpreter's prefix,
+``/usr``'s programs, headers and shared libraries, and the guest's files at ``/guest``. Writable are
+only ``/box``, ``/tmp`` and ``/dev/shm``, in memory and bounded. There is no network, no device
+beyond null, zero and random, and nothing of the service's environment.
 """
 
 import compileall
@@ -48,6 +48,15 @@ TASKS = 512
 """Host tasks of a sandbox, the backstop behind RLIMIT_NPROC inside. Below 256 gVisor's own
 threads do not fit."""
 
+_SYSTEM = (
+    *("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include"),
+    *("/usr/share/nodejs", "/etc/alternatives"),
+)
+"""Shared libraries, and where the compilers and interpreters of other languages are."""
+
+_ROOTS = ("/bin", "/lib", "/lib64")
+"""Of their own on some systems, on most links into ``/usr``."""
+
 _PASSWD = "root:x:0:0::/box:/bin/false\nnobody:x:65534:65534::/box:/bin/false\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
@@ -73,10 +82,9 @@ class Interpreter:
 
     @property
     def mounts(self) -> list[Path]:
-        own = [Path("/usr/bin")] if self.prefix == Path("/usr") else [self.prefix]
-        libraries = [Path("/usr/lib"), Path("/usr/lib64")]
-        roots = [path for path in (Path("/lib"), Path("/lib64")) if not path.is_symlink()]
-        return [path for path in (*own, *libraries, *roots) if path.is_dir()]
+        own = [] if self.prefix == Path("/usr") else [self.prefix]
+        roots = [path for path in map(Path, _ROOTS) if not path.is_symlink()]
+        return [path for path in (*own, *map(Path, _SYSTEM), *roots) if path.is_dir()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,7 @@ def write_root(root: Path, interpreter: Interpreter) -> None:
     mounts = [str(path) for path in interpreter.mounts]
     for name in (*mounts, GUEST, "/proc", "/sys", "/dev", "/box", "/tmp", "/etc"):
         (root / name.lstrip("/")).mkdir(mode=0o755, parents=True, exist_ok=True)
-    for link in (Path("/lib"), Path("/lib64")):
+    for link in map(Path, _ROOTS):
         if link.is_symlink():
             (root / link.name).symlink_to(link.readlink())
     (root / "etc/passwd").write_text(_PASSWD)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from executor_api.guest import frames
+from executor_api.languages import TOOLS
 from executor_api.observation import Observation, from_frame
 from executor_api.sandbox.runtime import Sandbox, SandboxDied
 from executor_api.wire import ExecuteLimits, TraceLimits
@@ -29,18 +30,21 @@ class Link:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.python = ""
+        self.tools: list[str] = []
         self.clean = True
         self.why: str | None = None
         """What of a program is left, where not ``clean``."""
+        self.extra = b""
         self._jobs = itertools.count(1)
 
     async def ready(self) -> None:
         """Wait until the guest answers."""
-        await self._send({"op": "ping"})
+        await self._send({"op": "ping", "tools": sorted(set(TOOLS.values()))})
         header, _ = await self._receive(_READY_SECONDS)
         if header.get("op") != "pong":
             raise SandboxDied(f"answered {header.get('op')!r} to a ping")
         self.python = str(header["python"])
+        self.tools = [str(tool) for tool in header["tools"]]
 
     async def run(
         self,
@@ -51,14 +55,24 @@ class Link:
         isolation: str,
         program_seconds: float,
         go_on: Callable[[Observation], bool] | None = None,
+        native: dict[str, Any] | None = None,
+        files: dict[str, Any] | None = None,
     ) -> list[Observation]:
         """Run ``tests``; return an observation for each, fewer where ``go_on`` said no or
-        ``program_seconds`` were over."""
+        ``program_seconds`` were over.
+
+        ``native`` is the guest's form of a language other than Python. ``files`` holds the job's
+        ``files``, ``fetch_files`` and ``fetch_bytes``; what it fetched is then in ``extra``.
+        """
         job = next(self._jobs)
         head = {"op": "run", "job": job, "limits": limits.model_dump(), "isolation": isolation}
         head |= {"step": go_on is not None, "program_seconds": program_seconds}
-        await self._send(head, {"code": code, "tests": tests})
+        body = {"code": code, "tests": tests} | (files or {})
         wait = 2 * min(limits.wall_seconds, program_seconds) + _GRACE_SECONDS
+        if native is not None:
+            body["native"] = native
+            wait += native["build_limits"]["wall_seconds"]
+        await self._send(head, body)
         seen: list[Observation] = []
         while (frame := await self._answer(job, "test", wait)) is not None:
             seen.append(self._observation(frame, len(seen), len(tests)))
@@ -84,6 +98,7 @@ class Link:
         if header["op"] == op:
             return header, payload
         self.clean, self.why = header["clean"] is True, header.get("why")
+        self.extra = payload
         return None
 
     @staticmethod

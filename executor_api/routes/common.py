@@ -1,0 +1,66 @@
+"""What the routes that run programs share: how they refuse, and how they notice a caller leave."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from fastapi import HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+
+from executor_api.body import glimpse
+from executor_api.execution import BadRequest, Executor
+from executor_api.scheduler import KeyShareFull, NeverFits, QueueFull, Refused, Stopping
+
+T = TypeVar("T")
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "No valid API key"},
+    413: {"description": "The body is too large, or more than the queue ever holds: split it"},
+    422: {"description": "A field cannot be used; `loc` is its path"},
+    429: {"description": "This key's share of the queue is full; see Retry-After"},
+    503: {"description": "The queue is full, or the service is stopping; see Retry-After"},
+}
+
+
+@contextlib.contextmanager
+def refusals(request: Request) -> Iterator[None]:
+    """Answer 413, 422, 429 or 503 to what the executor refuses."""
+    try:
+        yield
+    except BadRequest as bad:
+        detail = {"type": "value_error", "loc": ("body", *bad.loc), "msg": bad.message}
+        raise RequestValidationError([detail | {"input": glimpse(bad.value)}]) from None
+    except NeverFits as never:
+        raise HTTPException(413, f"{never} may wait here for one key: split the batch") from None
+    except (Refused, Stopping) as refusal:
+        raise _busy(request, refusal) from None
+
+
+def _busy(request: Request, refusal: Refused | Stopping) -> HTTPException:
+    """429 or 503 with an estimate of when to come again."""
+    executor: Executor = request.app.state.executor
+    status, message = next(answer for kind, answer in _BUSY.items() if isinstance(refusal, kind))
+    seconds = executor.scheduler.retry_after(refusal)
+    return HTTPException(
+        status, f"{message}: try again in {seconds} s", headers={"Retry-After": str(seconds)}
+    )
+
+
+_BUSY: dict[type[Exception], tuple[int, str]] = {
+    KeyShareFull: (429, "this key's share of the queue is full"),
+    QueueFull: (503, "the queue is full"),
+    Stopping: (503, "the service is stopping"),
+}
+
+
+async def while_connected(request: Request, answering: Coroutine[Any, Any, T]) -> T | None:
+    """Its result, or None as soon as the caller is gone."""
+    answer = asyncio.create_task(answering)
+    gone = asyncio.ensure_future(request.receive())  # after the body, only a disconnect can come
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+        return await answer if answer.done() else None
+    finally:
+        answer.cancel()
+        gone.cancel()
