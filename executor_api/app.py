@@ -111,6 +111,7 @@ def make_scheduler(settings: Settings, runtime: Runtime) -> Scheduler:
         ),
         attempts=settings.attempts,
         programs_per_sandbox=settings.programs_per_sandbox,
+        spare_mb=settings.spare_mb,
     )
 
 

@@ -49,6 +49,8 @@ log = structlog.get_logger()
 _STOP_SECONDS = 30.0
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
 _OBSERVE_SECONDS = 1.0
+_ABANDONED_SECONDS = 0.5
+"""For a program whose caller has left: a new sandbox costs about as much."""
 _LONGEST_RETRY_SECONDS = 60
 _FIRST_GUESS_SECONDS = 0.05
 _PACE_WEIGHT = 1 / 32
@@ -60,6 +62,10 @@ class Stopping(Exception):
 
 class DeadlinePassed(Exception):
     """The request's deadline came before the job was done."""
+
+
+class Abandoned(Exception):
+    """Nobody waits for the job any more."""
 
 
 class Lost(Exception):
@@ -78,8 +84,10 @@ class Scheduler:
         key_room: Room,
         attempts: int,
         programs_per_sandbox: int,
+        spare_mb: int,
     ) -> None:
         self._runtime, self._attempts, self._lifetime = runtime, attempts, programs_per_sandbox
+        self._spare_mb = spare_mb
         self._queue = Queue(room, key_room)
         self._count = sandboxes
         self._tasks: list[asyncio.Task[None]] = []
@@ -262,7 +270,7 @@ class Scheduler:
     async def _start_once(self) -> Link:
         link = Link(await self._runtime.start())
         try:
-            await link.ready()
+            await link.ready(self._spare_mb)
         except BaseException:
             self._retire(link, "unready")
             raise
@@ -288,7 +296,9 @@ class Scheduler:
         metrics.QUEUE_SECONDS.observe(job.queue_seconds)
         try:
             async with asyncio.timeout_at(job.deadline):
-                result = await job.work(link)
+                result = await self._work(job, link)
+        except Abandoned:
+            return "abandoned"
         except SandboxDied as error:
             await self._failed(job, link, error)
             return "died"
@@ -313,6 +323,20 @@ class Scheduler:
             requests=job.requests,
         )
         return "unclean"
+
+    @staticmethod
+    async def _work(job: Job, link: Link) -> Any:
+        """The work's result; ``Abandoned`` where it goes on after its caller has left."""
+        work = asyncio.ensure_future(job.work(link))
+        try:
+            await asyncio.wait((work, job.done), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await asyncio.wait((work,), timeout=_ABANDONED_SECONDS)
+            if not work.done():
+                raise Abandoned
+            return work.result()
+        finally:
+            work.cancel()
 
     async def _failed(self, job: Job, link: Link, error: SandboxDied) -> None:
         metrics.INFRASTRUCTURE_ERRORS.labels("died").inc()

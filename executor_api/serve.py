@@ -22,7 +22,7 @@ from executor_api.app import create_app, verified_runtime
 from executor_api.execution import Executor
 from executor_api.sandbox.runtime import RuntimeUnavailable
 from executor_api.settings import Settings
-from executor_api.supervisor import Ready, Supervisor
+from executor_api.workers import Ready, Supervisor
 
 log = structlog.get_logger()
 

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """Sandboxes a program is tried on before it is a ``sandbox_error``."""
     programs_per_sandbox: int = Field(1000, ge=1)
     """After so many a sandbox is replaced."""
+    spare_mb: int = Field(384, ge=0, le=3072)
+    """Memory of each sandbox for processes forked ahead while it is idle, 16 MiB each."""
     guest_prefix: Path = Path(sys.base_prefix)
     """Of the Python inside embedded sandboxes; mounted read-only."""
     runsc: str = "runsc"

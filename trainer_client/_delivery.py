@@ -60,6 +60,7 @@ class Courier:
     slots: asyncio.Semaphore
     """One for each request that may be under way."""
     connection_attempts: int
+    deduplicate: bool
 
     def retrying(self, stop: Callable[[RetryCallState], bool]) -> AsyncRetrying:
         return AsyncRetrying(
@@ -272,7 +273,8 @@ class Delivery(Generic[ResultT]):
         self.courier.recorder.requests += 1
         began = time.monotonic()
         async with self.courier.sending(lease, self._tried, self.deadline) as url:
-            body, headers = _encoding.request_body(batch, for_the_server(remaining(self.deadline)))
+            seconds = for_the_server(remaining(self.deadline))
+            body, headers = _encoding.request_body(batch, seconds, self.courier.deduplicate)
             headers["Accept"] = f"{NDJSON}, application/json"
             request = self.http.stream("POST", url + self.call.path, content=body, headers=headers)
             async with request as response:

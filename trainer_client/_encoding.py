@@ -67,10 +67,13 @@ def into_batches(
         yield batch
 
 
-def request_body(batch: Batch, deadline_seconds: float) -> tuple[bytes, dict[str, str]]:
+def request_body(
+    batch: Batch, deadline_seconds: float, deduplicate: bool
+) -> tuple[bytes, dict[str, str]]:
     """The body of a request and the headers that describe it."""
     programs = b",".join(program.body for program in batch)
-    body = b'{"programs":[%b],"deadline_seconds":%.3f}' % (programs, deadline_seconds)
+    body = b'{"programs":[%b],"deadline_seconds":%.3f' % (programs, deadline_seconds)
+    body += b"}" if deduplicate else b',"deduplicate":false}'
     headers = {"Content-Type": "application/json"}
     if len(body) < COMPRESSED_FROM_BYTES:
         return body, headers

@@ -76,6 +76,8 @@ class ExecutorClient:
         max_batch_programs: programs in one request.
         max_batch_bytes: bytes of one request; a single larger program still goes, alone.
         connection_attempts: how often in a row a batch may meet a broken connection.
+        deduplicate: programs of one request that differ in nothing but ``id`` are run once. False
+            where an answer depends on chance or time.
         ssl_context: for https endpoints with a certificate of your own.
 
     Raises:
@@ -92,6 +94,7 @@ class ExecutorClient:
         max_batch_programs: int = 32,
         max_batch_bytes: int = 4_000_000,
         connection_attempts: int = 6,
+        deduplicate: bool = True,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._endpoints = EndpointPool(endpoints)
@@ -107,6 +110,7 @@ class ExecutorClient:
             self._recorder,
             asyncio.Semaphore(self._max_in_flight),
             _at_least_one("connection_attempts", connection_attempts),
+            deduplicate,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._http: httpx.AsyncClient | None = None

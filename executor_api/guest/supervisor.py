@@ -27,8 +27,8 @@ from child import Child
 from process import own_memory
 
 _FIRST_UID, _UIDS = 20_000, 20_000
-_SPARES = 24
-"""Processes forked ahead; each takes a few MiB of the sandbox."""
+_SPARE_MB = 16
+"""What a process forked ahead takes of the sandbox's memory: gVisor copies in large pieces."""
 
 _IDLE_SECONDS = 0.02
 
@@ -48,7 +48,7 @@ class Supervisor:
         self.base = tempfile.mkdtemp(prefix="coderl-") if unsafe else "/box"
         self.programs = 0
         self.spares = collections.deque()
-        self.spares_wanted = 0 if unsafe else _SPARES
+        self.spares_wanted = 0
         self.run_until = 0.0  # the end of the program's own wall clock, all its tests together
         self.base_memory = own_memory()
         self.wake, wake_writer = os.pipe()
@@ -93,6 +93,8 @@ class Supervisor:
             self.sink.flush()
 
     def ping(self, header, payload):
+        if not self.unsafe:
+            self.spares_wanted = header.get("spare_mb", 0) // _SPARE_MB
         tools = [tool for tool in header.get("tools", ()) if shutil.which(tool)]
         self.send({"op": "pong", "python": sys.version.split()[0], "tools": tools})
 

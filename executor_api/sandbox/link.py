@@ -37,9 +37,10 @@ class Link:
         self.extra = b""
         self._jobs = itertools.count(1)
 
-    async def ready(self) -> None:
-        """Wait until the guest answers."""
-        await self._send({"op": "ping", "tools": sorted(set(TOOLS.values()))})
+    async def ready(self, spare_mb: int = 0) -> None:
+        """Wait until the guest answers; let it keep processes forked ahead in so much memory."""
+        tools = sorted(set(TOOLS.values()))
+        await self._send({"op": "ping", "tools": tools, "spare_mb": spare_mb})
         header, _ = await self._receive(_READY_SECONDS)
         if header.get("op") != "pong":
             raise SandboxDied(f"answered {header.get('op')!r} to a ping")
@@ -74,10 +75,14 @@ class Link:
             wait += native["build_limits"]["wall_seconds"]
         await self._send(head, body)
         seen: list[Observation] = []
+        stopped = False
         while (frame := await self._answer(job, "test", wait)) is not None:
             seen.append(self._observation(frame, len(seen), len(tests)))
             if go_on is not None:
-                await self._send({"op": "next" if go_on(seen[-1]) else "stop", "job": job})
+                stopped = not go_on(seen[-1])
+                await self._send({"op": "stop" if stopped else "next", "job": job})
+        if not self.clean and len(seen) < len(tests) and not stopped:
+            raise SandboxDied(f"not to be cleaned between two processes of a program: {self.why}")
         return seen
 
     async def trace(self, program: dict[str, Any], limits: TraceLimits) -> Frame:

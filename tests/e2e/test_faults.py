@@ -21,7 +21,9 @@ def test_killed_sandboxes_cost_no_verdict() -> None:
     with running_service("runsc", "--sandboxes", "2") as service:
         programs = [_program(i) for i in range(PROGRAMS)]
         answers: list[dict[str, object]] = []
-        batch = threading.Thread(target=lambda: answers.extend(service.execute(*programs)))
+        batch = threading.Thread(
+            target=lambda: answers.extend(service.execute(*programs, deduplicate=False))
+        )
         batch.start()
         killed = 0
         while batch.is_alive() and killed < KILLS:

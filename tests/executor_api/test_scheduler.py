@@ -23,6 +23,7 @@ async def scheduler() -> AsyncIterator[Scheduler]:
         key_room=Room(600, 10**9),
         attempts=1,
         programs_per_sandbox=1000,
+        spare_mb=0,
     )
     yield made
     await made.close()
@@ -82,3 +83,15 @@ async def test_drain_ends_what_takes_too_long(scheduler: Scheduler) -> None:
     for job in jobs:
         with pytest.raises(Stopping):
             await job.done
+
+
+async def test_a_running_program_whose_caller_left_frees_its_sandbox(
+    scheduler: Scheduler,
+) -> None:
+    endless, next_one = await _submit(scheduler, "a", 1, 60), await _submit(scheduler, "a", 1)
+    await scheduler.start()
+    async with asyncio.timeout(20):
+        while scheduler.waiting > 1:
+            await asyncio.sleep(0.02)
+        endless[0].done.cancel()
+        assert await next_one[0].done == 0
