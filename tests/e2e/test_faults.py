@@ -13,7 +13,7 @@ from tests.service import Service, running_service
 
 pytestmark = pytest.mark.gvisor
 
-PROGRAMS = 200
+PROGRAMS = 300
 KILLS = 4
 
 
@@ -27,7 +27,7 @@ def test_killed_sandboxes_cost_no_verdict() -> None:
         batch.start()
         killed = 0
         while batch.is_alive() and killed < KILLS:
-            time.sleep(0.25)
+            time.sleep(0.6)
             killed += _kill_one_sandbox(service)
         batch.join(120)
         again = service.execute(*programs[:4])
