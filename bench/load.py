@@ -176,7 +176,8 @@ def flood(token: str, number: int) -> Question:
 
 
 def hungry(token: str, number: int) -> Question:
-    code = f"print('{token}', flush=True)\nhoard = bytearray(1 << 30)\n"
+    at_once, bit_by_bit = "hoard = bytearray(1 << 30)", "while True: hoard.append(bytes(1 << 20))"
+    code = f"print('{token}', flush=True)\nhoard = []\n{(at_once, bit_by_bit)[number % 2]}\n"
     fields = {"limits": {"memory_mb": 64}}
     return Question(
         *("hungry", code, [_stdio(token)], "memory_limit", 0, _printed_first(token), fields)

@@ -48,8 +48,10 @@ Announce = Callable[[Ready, socket.socket], None]
 class _Worker:
     """One process, and its successor."""
 
-    def __init__(self, work: Work, settings: Settings, listener: socket.socket) -> None:
-        self._arguments = (work, settings, listener)
+    def __init__(
+        self, work: Work, settings: Settings, listener: socket.socket, cores: Sequence[int]
+    ) -> None:
+        self._arguments = (work, settings, listener, cores)
         self.ready: Ready | None = None
         self.start()
 
@@ -99,7 +101,10 @@ class Supervisor:
             signal.signal(number, self._count)
         with tempfile.TemporaryDirectory(prefix="coderl-metrics-") as metrics:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
-            self._workers = [_Worker(self._work, share, self._listener) for share in self._shares]
+            self._workers = [
+                _Worker(self._work, share, self._listener, _cores(worker, len(self._shares)))
+                for worker, share in enumerate(self._shares)
+            ]
             try:
                 return self._watch()
             finally:
@@ -159,8 +164,21 @@ class Supervisor:
             worker.bury()
 
 
-def _main(work: Work, settings: Settings, listener: socket.socket, pipe: Connection) -> None:
-    """A worker's process."""
+def _cores(worker: int, workers: int) -> list[int]:
+    """A worker's share of the machine's cores, or all where there are not enough."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[worker::workers] or cores
+
+
+def _main(
+    work: Work,
+    settings: Settings,
+    listener: socket.socket,
+    cores: Sequence[int],
+    pipe: Connection,
+) -> None:
+    """A worker's process; its sandboxes keep to its cores."""
+    os.sched_setaffinity(0, cores)
     os.setpgid(0, 0)  # a terminal's Ctrl-C is the supervisor's to pass on
     threading.Thread(target=_end_with_supervisor, args=(pipe,), daemon=True).start()
     raise SystemExit(work(settings, listener, pipe.send))

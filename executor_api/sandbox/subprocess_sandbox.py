@@ -24,15 +24,18 @@ async def spawn(
     cwd: Path,
     clean_up: Callable[[], Awaitable[None]],
     kill: Callable[[], Awaitable[None]] | None = None,
+    core: int | None = None,
 ) -> "SubprocessSandbox":
     """Start ``argv`` as a sandbox; ``clean_up`` runs once, after it has ended. ``kill`` is a better
-    way to end it than SIGKILL, tried before that.
+    way to end it than SIGKILL, tried before that. It keeps to ``core``, where given and util-linux
+    is there.
 
     Its three streams are pipes: gVisor keeps an offset of its own in a file, and a program in the
     sandbox can reopen a file, but not a pipe of root's, through ``/proc/1/fd``.
     """
     try:
         process = await asyncio.create_subprocess_exec(
+            *_kept_to(core),
             *_tied_to_us(argv),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -46,6 +49,11 @@ async def spawn(
         await clean_up()
         raise SandboxDied(f"cannot start {argv[0]!r}: {error}") from error
     return SubprocessSandbox(sandbox_id, process, clean_up, kill)
+
+
+def _kept_to(core: int | None) -> list[str]:
+    taskset = shutil.which("taskset")
+    return [taskset, "-c", str(core)] if core is not None and taskset else []
 
 
 def _tied_to_us(argv: Sequence[str]) -> list[str]:
