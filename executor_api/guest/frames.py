@@ -9,9 +9,9 @@ MAX_HEADER = 1 << 20
 MAX_PAYLOAD = 256 << 20
 
 
-def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
-    """Return one frame as bytes."""
-    text = json.dumps(header).encode()
+def pack(header: dict[str, Any] | str, payload: bytes = b"") -> bytes:
+    """Return one frame as bytes; ``header`` may be JSON already."""
+    text = (header if isinstance(header, str) else json.dumps(header)).encode()
     return HEAD.pack(len(text), len(payload)) + text + payload
 
 

@@ -9,7 +9,7 @@ import fcntl
 import io
 import os
 import sys
-from os import fstat, ftruncate, lseek, pread, pwrite  # programs do replace functions of os
+from os import fstat, ftruncate, lseek, pread, preadv, pwrite  # programs do replace functions of os
 
 KEPT_BYTES = 64 << 10
 """Output of earlier tests that may stay in a file."""
@@ -53,6 +53,8 @@ class Streams:
         self._files = [
             io.FileIO(fd, mode, closefd=False) for fd, mode in enumerate(("rb", "wb", "wb"))
         ]
+        self._input_size = 0
+        self._room = bytearray(KEPT_BYTES)
         self._kept = None
 
     def renew(self, stdin, keep=False):
@@ -60,11 +62,12 @@ class Streams:
         may have at hand, unless they were replaced, closed, or not meant to be kept."""
         if keep and self._kept is not None and self._intact():
             return
-        self._fill(stdin.encode("utf-8", "surrogatepass"))
+        data = stdin.encode("utf-8", "surrogatepass")
+        self._fill(data)
         source, out, err = self._files
-        sys.stdin = _text(io.BufferedReader(_Raw(source)))
-        sys.stdout = _text(io.BufferedWriter(_AppendingRaw(out)))
-        sys.stderr = _text(io.BufferedWriter(_AppendingRaw(err)), "backslashreplace")
+        sys.stdin = _text(io.BufferedReader(_Input(data, source)))
+        sys.stdout = _text(io.BufferedWriter(_Output(out)))
+        sys.stderr = _text(io.BufferedWriter(_Output(err)), "backslashreplace")
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         self._kept = (sys.stdin, sys.stdout, sys.stderr) if keep else None
 
@@ -74,19 +77,32 @@ class Streams:
             now is kept and not kept.closed for now, kept in zip(current, self._kept, strict=True)
         )
 
-    @staticmethod
-    def _fill(data):
+    def _fill(self, data):
+        """For those who read the descriptor, not ``sys.stdin``."""
         written = 0
         while written < len(data):
             written += pwrite(0, data[written:] if written else data, written)
-        if fstat(0).st_size > len(data):
+        if len(data) < self._input_size:
             ftruncate(0, len(data))
+        self._input_size = len(data)
         lseek(0, 0, os.SEEK_SET)
 
     def read(self, limit):
         """Return (stdout, stderr, truncated) of this test as bytes, each at most ``limit``."""
-        self._ends = fstat(1).st_size, fstat(2).st_size
-        return _written((1, 2), self.starts, self._ends, limit)
+        stdout, end = self._tail(1, self.starts[0], limit)
+        stderr, end_of_errors = self._tail(2, self.starts[1], limit)
+        self._ends = end, end_of_errors
+        return stdout[:limit], stderr[:limit], max(len(stdout), len(stderr)) > limit
+
+    def _tail(self, fd, start, limit):
+        """What a test wrote, beyond ``limit`` at least one byte more, and where it ends. In one
+        system call where it is short."""
+        count = preadv(fd, (self._room,), start)
+        data = bytes(self._room[:count])
+        if count < len(self._room):
+            return data, start + count
+        end = fstat(fd).st_size
+        return data + _between(fd, start + count, min(end, start + max(limit + 1, count))), end
 
     def advance(self):
         """What is written after what was last read is the next test's."""
@@ -97,25 +113,24 @@ class Streams:
         self.starts = self._ends
 
 
-class _Raw(io.RawIOBase):
+class _Input(io.BytesIO):
+    """The input in memory, so that reading takes no system call."""
+
+    def __init__(self, data, file):
+        super().__init__(data)
+        self.fileno, self.name, self.mode = file.fileno, file.name, file.mode
+
+
+class _Output(io.RawIOBase):
     """A view of a file that can be closed without closing the file, which has been opened, with
-    all the system calls that takes, once for all tests. Its methods are the file's own: Python
-    code in their place could be interrupted by a signal handler of the program."""
+    all the system calls that takes, once for all tests. Not seekable, as a pipe. Its methods are
+    the file's own: Python code in their place could be interrupted by the program's signals."""
 
     def __init__(self, file):
-        for name in ("readable", "writable", "seekable", "fileno", "isatty", "truncate"):
+        for name in ("readable", "writable", "fileno", "isatty", "write"):
             setattr(self, name, getattr(file, name))
-        for name in ("readinto", "readall", "read", "write", "seek", "tell"):
-            setattr(self, name, getattr(file, name))
-        self.name, self.mode = file.name, file.mode
-
-
-class _AppendingRaw(_Raw):
-    """Not seekable, as a pipe."""
-
-    def __init__(self, file):
-        super().__init__(file)
         self.seekable, self.tell = bool, int  # False and 0
+        self.name, self.mode = file.name, file.mode
 
 
 def _text(buffer, errors="strict"):

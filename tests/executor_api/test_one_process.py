@@ -100,3 +100,39 @@ def test_a_long_run_of_tests_is_measured_test_by_test(service: Service) -> None:
     result = run(service, code, [stdio(str(n)) for n in (0, 0, 300, 0, 0)])
     walls = [test["wall_seconds"] for test in result["tests"]]
     assert walls[2] >= 0.3 and max(walls[:2] + walls[3:]) < 0.3
+
+
+def test_output_of_a_flooding_test_stays_with_it(service: Service) -> None:
+    code = "n = int(input())\nfor _ in range(n): print('x' * 999)\n"
+    counts = (1, 300, 1, 90, 0, 2)
+    tests = [stdio(str(n), ("x" * 999 + "\n") * n) for n in counts]
+    result = run(service, code, tests, limits={"output_bytes": 100_000})
+    assert [test["verdict"] for test in result["tests"]] == [
+        *("accepted", "output_limit", "accepted", "accepted", "accepted", "accepted")
+    ]
+    assert [len(test["stdout"]) for test in result["tests"]] == [
+        *(1000, 100_000, 1000, 90_000, 0, 2000)
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(input())",
+        "import sys\nprint(sys.stdin.buffer.readline().decode())",
+        "import os\nprint(os.read(0, 99).decode())",
+        "import os, sys\nprint(os.read(sys.stdin.fileno(), 99).decode())",
+        "print(open(0).read())",
+        "print(open('/dev/stdin').read())",
+        "import subprocess\nprint(subprocess.run(['cat'], capture_output=True).stdout.decode())",
+        "import io, sys\nprint(io.BufferedReader(sys.stdin.buffer.raw).read().decode())",
+        "import os, io\nprint(io.BytesIO(os.read(0, os.fstat(0).st_size)).read().decode())",
+        "import sys\nsys.stdin.read(1)\nsys.stdin.seek(0)\nprint(sys.stdin.read())",
+        "import fileinput\nprint(*fileinput.input('-'))",
+        "import sys\nprint(sys.stdin.buffer.peek().decode())",
+        "import sys\nsys.stdin.reconfigure(encoding='utf-8')\nprint(sys.stdin.readline())",
+    ],
+)
+def test_every_way_to_read_the_input(service: Service, code: str) -> None:
+    result = run(service, code, [stdio("größe 12"), stdio("1"), stdio("a b")])
+    assert [test["verdict"] for test in result["tests"]] == ["accepted"] * 3, result["tests"]
