@@ -43,19 +43,28 @@ class Child:
 
     def answer(self):
         """The next answer as (bytes, None), or (None, how the process ended)."""
-        while (size := self._size_of_next()) is None or self._left() < size:
+        while True:
+            size = self._size_of_next()
             if size is not None and size > runner.MAX_ANSWER + runner.HEAD.size:
                 return None, ("exited", 1)
+            if size is not None and self._left() >= size:
+                answer = self._take(size)
+                if answer:
+                    return answer, None
+                self.files.shared = True  # what an empty one says
+                continue
             data, end = self.watch.read()
             if data is None:
                 return None, end
             self._buffer = self._buffer[self._position :] + data
             self._position = 0
-        start = self._position + runner.HEAD.size
-        self._position += size
-        _, *starts = runner.HEAD.unpack_from(self._buffer, start - runner.HEAD.size)
+
+    def _take(self, size):
+        start, end = self._position + runner.HEAD.size, self._position + size
+        _, *starts = runner.HEAD.unpack_from(self._buffer, self._position)
         self.files.starts = tuple(starts)
-        return self._buffer[start : self._position], None
+        self._position = end
+        return self._buffer[start:end]
 
     def answered(self):
         """Whether the next answer is already here."""

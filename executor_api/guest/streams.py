@@ -8,15 +8,24 @@ it has grown, and the text streams on the files are renewed, not the files.
 import fcntl
 import io
 import os
+import struct
 import sys
 from os import fstat, ftruncate, lseek, pread, preadv, pwrite  # programs do replace functions of os
 
 KEPT_BYTES = 64 << 10
 """Output of earlier tests that may stay in a file."""
 
+SHARED_BYTES = 2 * KEPT_BYTES
+END = struct.Struct("=Q")
+"""At the start of a shared output (``memory_streams.py``): where in the file it ends."""
+
+errors_written = []
+"""Not empty where this process has written to descriptor 2 and that was not read yet."""
+
 
 class Files:
-    """The supervisor's side. ``starts``: where the running test's output and errors begin."""
+    """The supervisor's side. ``starts``: where the running test's output and errors begin;
+    ``shared``: whether the output is in memory that the program's process has mapped."""
 
     def __init__(self):
         self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
@@ -25,6 +34,7 @@ class Files:
         for fd in (self.stdout, self.stderr):
             fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND | os.O_RDWR)
         self.starts = 0, 0
+        self.shared = False
 
     def install(self):
         for target, fd in enumerate((self.stdin, self.stdout, self.stderr)):
@@ -33,12 +43,17 @@ class Files:
 
     def read(self, limit):
         """Return (stdout, stderr, truncated) as bytes, each at most ``limit`` bytes."""
-        ends = fstat(self.stdout).st_size, fstat(self.stderr).st_size
-        return _written((self.stdout, self.stderr), self.starts, ends, limit)
+        return _written((self.stdout, self.stderr), self.starts, self._ends(), limit)
 
     def overflown(self, limit):
-        sizes = fstat(self.stdout).st_size, fstat(self.stderr).st_size
-        return any(size - start > limit for size, start in zip(sizes, self.starts, strict=True))
+        ends = zip(self._ends(), self.starts, strict=True)
+        return any(end - start > limit for end, start in ends)
+
+    def _ends(self):
+        end = fstat(self.stdout).st_size
+        if self.shared and end == SHARED_BYTES:
+            end = min(*END.unpack(pread(self.stdout, END.size, 0)), SHARED_BYTES)
+        return end, fstat(self.stderr).st_size
 
     def close(self):
         for fd in (self.stdin, self.stdout, self.stderr):
@@ -64,12 +79,18 @@ class Streams:
             return
         data = stdin.encode("utf-8", "surrogatepass")
         self._fill(data)
-        source, out, err = self._files
-        sys.stdin = _text(io.BufferedReader(_Input(data, source)))
-        sys.stdout = _text(io.BufferedWriter(_Output(out)))
-        sys.stderr = _text(io.BufferedWriter(_Output(err)), "backslashreplace")
+        out, err = self._raw_outputs()
+        sys.stdin = _text(io.BufferedReader(self._raw_input(data)))
+        sys.stdout = _text(io.BufferedWriter(out))
+        sys.stderr = _text(io.BufferedWriter(err), "backslashreplace")
         sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
         self._kept = (sys.stdin, sys.stdout, sys.stderr) if keep else None
+
+    def _raw_input(self, data):
+        return _Input(data, self._files[0])
+
+    def _raw_outputs(self):
+        return _Output(self._files[1]), _Output(self._files[2])
 
     def _intact(self):
         current = sys.stdin, sys.stdout, sys.stderr

@@ -136,3 +136,49 @@ def test_output_of_a_flooding_test_stays_with_it(service: Service) -> None:
 def test_every_way_to_read_the_input(service: Service, code: str) -> None:
     result = run(service, code, [stdio("größe 12"), stdio("1"), stdio("a b")])
     assert [test["verdict"] for test in result["tests"]] == ["accepted"] * 3, result["tests"]
+
+
+WITHIN_STREAMS = {
+    "sums": "import sys\nprint(sum(map(int, sys.stdin.read().split())))",
+    "input to the end": "n = 0\nwhile True:\n    n += int(input())\n    print(n)",
+    "interactive": "print(input('name? '), flush=True)\nprint('é')",
+    "errors": "import sys\nprint('out')\nprint('err', file=sys.stderr)\nint('x')",
+    "errors only sometimes": "import sys\nif input() == '2': sys.stderr.write('two')",
+    "exit with words": "import sys\nprint(1)\nsys.exit('no')",
+    "exit": "raise SystemExit(3)",
+    "long": "print('x' * 70_000)\nprint('y' * 90_000)",
+    "longer than allowed": "print('x' * 150_000)\nprint('y' * 90_000)",
+    "many lines": "for n in range(9000): print(n)",
+    "a flood": "print('before')\nwhile True: print('x' * 999)",
+    "errors in a flood": "import sys\nwhile True: sys.stderr.write('x' * 999)",
+    "no end": "print('before', flush=True)\nprint('not flushed')\nwhile True: pass",
+    "no memory": "print('before', flush=True)\nx = []\nwhile True: x.append(bytearray(1 << 20))",
+    "closed": "import sys\nprint(1)\nsys.stdout.close()\nprint(2)",
+    "replaced": "import io, sys\nsys.stdout = io.StringIO()\nprint(1)",
+    "bytes": "import sys\nsys.stdout.buffer.write(bytes(range(256)))",
+    "bytes and text": "import sys\nprint(1)\nsys.stdout.buffer.write(b'2')\nprint(3)",
+    "lines of bytes": "import sys\nprint(*sys.stdin.buffer.readlines())",
+    "deep": "def f(n):\n    print(n)\n    f(n + 1)\nf(0)",
+    "surrogate": "print('\\ud800')",
+    "tells": "import sys\nprint(sys.stdin.isatty(), sys.stdout.isatty(), sys.stdout.writable())",
+    "after the end": "import sys\nclass A:\n    def __del__(self): print('bye')\na = A()",
+}
+SAME = ("verdict", "stdout", "stderr", "stdout_truncated", "exception", "limit", "message")
+
+
+@pytest.mark.parametrize("name", WITHIN_STREAMS)
+def test_streams_in_memory_are_like_files(service: Service, name: str) -> None:
+    """Programs that stay within their streams have them in memory, others have files."""
+    code = WITHIN_STREAMS[name] + "\n"
+    tests = [stdio(f"{n}\n" * n, "no") for n in range(1, 5)]
+    limits = {"cpu_seconds": 0.5, "memory_mb": 64, "output_bytes": 200_000}
+    runs = [run(service, text, tests, limits=limits) for text in (code, code + "if 0: import os\n")]
+    memory, files = ([{key: test[key] for key in SAME} for test in r["tests"]] for r in runs)
+    assert memory == files
+
+
+def test_what_input_asks_the_kernel_is_asked_once(service: Service) -> None:
+    """Under gVisor a system call a line would take most of the time limit."""
+    code = "for _ in range(100_000): input()\nprint('read')\n"
+    result = run(service, code, [stdio("1\n" * 100_000, "read")], limits={"cpu_seconds": 1})
+    assert result["verdict"] == "accepted"
