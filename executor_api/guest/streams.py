@@ -71,6 +71,7 @@ class Streams:
         self._input_size = 0
         self._room = bytearray(KEPT_BYTES)
         self._kept = None
+        self._outputs = ()
 
     def renew(self, stdin, keep=False):
         """New streams for a test. ``keep`` (calls of one module): the last ones, which its code
@@ -79,7 +80,9 @@ class Streams:
             return
         data = stdin.encode("utf-8", "surrogatepass")
         self._fill(data)
-        out, err = self._raw_outputs()
+        for raw in self._outputs:
+            raw.write = len  # what the last test left in a buffer is not for this one
+        out, err = self._outputs = self._raw_outputs()
         sys.stdin = _text(io.BufferedReader(self._raw_input(data)))
         sys.stdout = _text(io.BufferedWriter(out))
         sys.stderr = _text(io.BufferedWriter(err), "backslashreplace")

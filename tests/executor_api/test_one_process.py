@@ -159,7 +159,7 @@ WITHIN_STREAMS = {
     "bytes and text": "import sys\nprint(1)\nsys.stdout.buffer.write(b'2')\nprint(3)",
     "lines of bytes": "import sys\nprint(*sys.stdin.buffer.readlines())",
     "deep": "def f(n):\n    print(n)\n    f(n + 1)\nf(0)",
-    "surrogate": "print('\\ud800')",
+    "surrogate": "print(chr(0xD800))",
     "tells": "import sys\nprint(sys.stdin.isatty(), sys.stdout.isatty(), sys.stdout.writable())",
     "after the end": "import sys\nclass A:\n    def __del__(self): print('bye')\na = A()",
 }
@@ -169,12 +169,20 @@ SAME = ("verdict", "stdout", "stderr", "stdout_truncated", "exception", "limit",
 @pytest.mark.parametrize("name", WITHIN_STREAMS)
 def test_streams_in_memory_are_like_files(service: Service, name: str) -> None:
     """Programs that stay within their streams have them in memory, others have files."""
-    code = WITHIN_STREAMS[name] + "\n"
+    code = f"def f(): import {{}}\n{WITHIN_STREAMS[name]}\n"
     tests = [stdio(f"{n}\n" * n, "no") for n in range(1, 5)]
     limits = {"cpu_seconds": 0.5, "memory_mb": 64, "output_bytes": 200_000}
     runs = [run(service, text, tests, limits=limits) for text in (code, code + "if 0: import os\n")]
     memory, files = ([{key: test[key] for key in SAME} for test in r["tests"]] for r in runs)
     assert memory == files
+
+
+def test_what_cannot_be_written_is_not_the_next_tests(service: Service) -> None:
+    code = "n = int(input())\nwhile n == 1: print('x' * 9999)\nprint(n)\n"
+    for prefix in ("", "import os\n"):
+        result = run(service, prefix + code, [stdio(str(n)) for n in (0, 1, 2, 3)])
+        verdicts = [test["verdict"] for test in result["tests"]]
+        assert verdicts == ["accepted", "output_limit", "accepted", "accepted"]
 
 
 def test_what_input_asks_the_kernel_is_asked_once(service: Service) -> None:
