@@ -1,16 +1,18 @@
 """The streams of a program that reaches no descriptor but through them (``reach.py``): its input
-is in memory only, and its output in memory shared with the supervisor, so that a test takes no
-system call for them and yet nothing is lost when the process is killed.
+is in memory only, its output and the answers in memory shared with the supervisor, so that a test
+takes no system call and yet nothing is lost when the process is killed.
 
 The file behind descriptor 1 begins with a head, where the output ends; then comes the output. What
-does not fit into the mapped part is appended to the file, whose size then tells the end.
+does not fit into the mapped part is appended to the file, whose size then tells the end. The file
+behind descriptor 0, which nobody reads, holds the answers in the same form; those that do not fit
+go by the pipe, and so do all after them.
 """
 
 import io
 import mmap
 import os
 
-from streams import END, KEPT_BYTES, SHARED_BYTES, Streams, errors_written
+from streams import ANSWERS_BYTES, END, KEPT_BYTES, SHARED_BYTES, Streams, errors_written
 
 _write, _ftruncate, _fstat, _pread = os.write, os.ftruncate, os.fstat, os.pread
 
@@ -29,13 +31,13 @@ class MemoryInput(Streams):
 
 
 class MemoryStreams(MemoryInput):
-    """The output, too."""
+    """The output and the answers, too."""
 
     def __init__(self, streams):
         super().__init__(streams)
-        _ftruncate(1, SHARED_BYTES)
-        self._shared = mmap.mmap(1, SHARED_BYTES)
+        self._shared, self._answers = _mapped(1, SHARED_BYTES), _mapped(0, ANSWERS_BYTES)
         self.starts = self._ends = END.size, 0
+        self._answers_end = END.size
         self._move(END.size)
 
     def _move(self, end):
@@ -71,6 +73,15 @@ class MemoryStreams(MemoryInput):
         self._ends = end, end_of_errors
         return stdout[:limit], stderr[:limit], max(len(stdout), len(stderr)) > limit
 
+    def post(self, answer):
+        start, end = self._answers_end, self._answers_end + len(answer)
+        self._answers_end = end  # once one does not fit, none does
+        if end > ANSWERS_BYTES:
+            return False
+        self._answers[start:end] = answer
+        END.pack_into(self._answers, 0, end)
+        return True
+
     def advance(self):
         if self._ends[0] > SHARED_BYTES:
             _ftruncate(1, SHARED_BYTES)
@@ -79,6 +90,11 @@ class MemoryStreams(MemoryInput):
             _ftruncate(2, 0)
             self._ends = END.size, 0
         self.starts = self._ends
+
+
+def _mapped(descriptor, size):
+    _ftruncate(descriptor, size)
+    return mmap.mmap(descriptor, size)
 
 
 class _Input(io.BytesIO):

@@ -21,6 +21,13 @@ _GLANCE_SECONDS = 0.02
 _RESERVE = 64 << 20  # bytes of address space beyond the limit, to say that it was reached
 _PR_SET_DUMPABLE = 4
 _LIBC = ctypes.CDLL(None)
+_MOST = {
+    kind: resource.getrlimit(kind)[1]
+    for kind in (
+        *(resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE),
+        *(resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC),
+    )
+}  # of the supervisor, and so of each child at first
 _getrlimit, _setrlimit = resource.getrlimit, resource.setrlimit  # programs do replace them
 _closed_at = []  # the soft limit of memory, while the reserve is open
 
@@ -51,7 +58,7 @@ def confine(job, owner):
 
 
 def _limit(kind, value, hard=None):
-    most = resource.getrlimit(kind)[1]
+    most = _MOST[kind]
     hard = value if hard is None else hard
     if most != resource.RLIM_INFINITY:
         value, hard = min(value, most), min(hard, most)
@@ -134,12 +141,14 @@ class Watch:
             self._wait()
 
     def _available(self):
+        data = b""
         with contextlib.suppress(BlockingIOError):
             data = os.read(self.source, 1 << 20)
             if not data and self.bell == self.source:
                 self._silence()
-            return data
-        return None
+        if self.files.shared:  # what is in memory came before what is in the pipe
+            return self.files.answers() + data
+        return data
 
     def _wait(self):
         timeout = min(max(0.0, self._tick - time.monotonic()), _GLANCE_SECONDS)

@@ -29,7 +29,7 @@ HEAD = struct.Struct(">III")
 RING = b"!"
 _PIPE_BYTES = 64 << 10
 _TICK_SECONDS = 0.01
-_FEW_TESTS = 3  # what sharing memory takes is more than it saves
+_FEW_TESTS = 5  # what sharing memory takes is more than it saves
 # Programs do replace functions of modules.
 _write, _clock, _getrusage, _dumps = os.write, time.monotonic, resource.getrusage, json.dumps
 _MATERIALIZE = {
@@ -50,8 +50,8 @@ class Reporter:
         self._started = _clock()
 
     def use_memory(self, tests):
-        """From now on the tests' input is in memory and, unless they are few, so is their output:
-        an empty answer tells the supervisor."""
+        """From now on the tests' input is in memory and, unless they are few, so are their output
+        and answers: an empty answer tells the supervisor."""
         if tests < _FEW_TESTS:
             self._streams = MemoryInput(self._streams)
             return
@@ -99,7 +99,9 @@ class Reporter:
         self._unheard += HEAD.size + len(data)
         if self._unheard > _PIPE_BYTES // 2:
             self.ring()
-        write_all(self.fd, HEAD.pack(len(data), *self._streams.starts) + data)
+        answer = HEAD.pack(len(data), *self._streams.starts) + data
+        if not self._streams.post(answer):
+            write_all(self.fd, answer)
 
     def ring(self):
         """Wake the supervisor."""

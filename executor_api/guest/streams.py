@@ -16,8 +16,9 @@ KEPT_BYTES = 64 << 10
 """Output of earlier tests that may stay in a file."""
 
 SHARED_BYTES = 2 * KEPT_BYTES
+ANSWERS_BYTES = 1 << 20
 END = struct.Struct("=Q")
-"""At the start of a shared output (``memory_streams.py``): where in the file it ends."""
+"""At the start of a file in shared memory (``memory_streams.py``): where in it the content ends."""
 
 errors_written = []
 """Not empty where this process has written to descriptor 2 and that was not read yet."""
@@ -25,7 +26,7 @@ errors_written = []
 
 class Files:
     """The supervisor's side. ``starts``: where the running test's output and errors begin;
-    ``shared``: whether the output is in memory that the program's process has mapped."""
+    ``shared``: whether output and answers are in memory that the program's process has mapped."""
 
     def __init__(self):
         self.stdin, self.stdout, self.stderr = map(os.memfd_create, ("stdin", "stdout", "stderr"))
@@ -35,6 +36,7 @@ class Files:
             fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND | os.O_RDWR)
         self.starts = 0, 0
         self.shared = False
+        self._answers_read = END.size
 
     def install(self):
         for target, fd in enumerate((self.stdin, self.stdout, self.stderr)):
@@ -48,6 +50,15 @@ class Files:
     def overflown(self, limit):
         ends = zip(self._ends(), self.starts, strict=True)
         return any(end - start > limit for end, start in ends)
+
+    def answers(self):
+        """What has been added to those in shared memory since the last call."""
+        head = pread(self.stdin, END.size, 0)
+        end = min(*END.unpack(head), ANSWERS_BYTES) if len(head) == END.size else 0
+        if end <= self._answers_read:
+            return b""
+        start, self._answers_read = self._answers_read, end
+        return _between(self.stdin, start, end)
 
     def _ends(self):
         end = fstat(self.stdout).st_size
@@ -100,6 +111,10 @@ class Streams:
         return all(
             now is kept and not kept.closed for now, kept in zip(current, self._kept, strict=True)
         )
+
+    def post(self, answer):
+        """Whether an answer has been left for the supervisor, which need not go by the pipe."""
+        return False
 
     def _fill(self, data):
         """For those who read the descriptor, not ``sys.stdin``."""

@@ -37,7 +37,7 @@ _ANSWERED = (
     '"cpu": 0.0, "wall": %.6f, "memory": 0.0}'
 )
 
-_SCRATCH = ("/tmp", "/box", "/dev/shm")
+_SCRATCH = ("/tmp", "/dev/shm")
 _CLEAN_SECONDS = 2.0
 _COMMON_MODULES = (
     "abc array bisect calendar cmath collections collections.abc contextlib copy dataclasses "
@@ -56,6 +56,7 @@ class Supervisor:
         self.spares_wanted = 0
         self.run_until = 0.0  # the end of the program's own wall clock, all its tests together
         self.base_memory = own_memory()
+        self.stamps = {}
         self.wake, wake_writer = os.pipe()
         os.set_blocking(self.wake, False)
         os.set_blocking(wake_writer, False)
@@ -231,13 +232,33 @@ class Supervisor:
         try:
             if not self.unsafe:
                 _reap()
-                if self._others():
+                if not self._alone():
                     self._kill_all()
+                _remove(os.path.join(self.base, str(self.programs)))
                 for folder in _SCRATCH:
-                    _empty(folder)
+                    self._empty(folder)
             return True, None
         except (OSError, RecursionError, TimeoutError) as error:
             return False, f"{type(error).__name__}: {error}"
+
+    def _alone(self):
+        """Whether no process of a program is left. As process 1, ESRCH proves that none is."""
+        if self.spares:
+            return not self._others()
+        try:
+            os.kill(-1, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    def _empty(self, folder):
+        """Nothing but a change to a folder, by anyone, sets its ctime."""
+        if self.stamps.get(folder) == _stamp(folder):
+            return
+        if os.path.isdir(folder):
+            for entry in list(os.scandir(folder)):
+                _remove(entry.path)
+            self.stamps[folder] = _stamp(folder)
 
     def _kill_all(self):
         """Kill every other process, those forked ahead too; as process 1 of the sandbox, ESRCH
@@ -264,14 +285,23 @@ def _reap():
             continue
 
 
-def _empty(folder):
-    if not os.path.isdir(folder):
+def _remove(path):
+    """A file, or a folder with all that is in it, or nothing."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
         return
-    for entry in list(os.scandir(folder)):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+    except NotADirectoryError:
+        os.unlink(path)
+    except OSError:
+        shutil.rmtree(path)
+
+
+def _stamp(folder):
+    try:
+        return os.stat(folder).st_ctime_ns
+    except OSError:
+        return None
 
 
 def main():

@@ -277,8 +277,8 @@ def test_exit_handlers_and_threads_belong_to_the_run(service: Service) -> None:
         "threading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()\n"
         "print('main')"
     )
-    tests = [stdio("", "main thread exit")] * 2
-    assert run(service, code, *tests)["verdict"] == "accepted"
+    result = run(service, code, *[stdio("", "main thread exit")] * 2)
+    assert result["verdict"] == "accepted", result["tests"]
 
 
 def test_program_wall_clock_is_bounded_over_all_tests() -> None:
