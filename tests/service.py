@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -52,12 +52,14 @@ class Service:
 
 
 @contextlib.contextmanager
-def running_service(runtime: str, *options: str, **environment: str) -> Iterator[Service]:
+def running_service(
+    runtime: str, *options: str, python: Sequence[str] = (sys.executable,), **environment: str
+) -> Iterator[Service]:
     """Start it on a free port, wait until it says that it is ready, stop it."""
     environment = {"CODERL_API_KEYS": f"tests:{KEY}"} | environment
     options = ("--runtime", runtime, "--port", "0", *options)
     with tempfile.NamedTemporaryFile("w", prefix="coderl-test-log-") as log:
-        process = start(*options, log=log, **environment)
+        process = start(*options, log=log, python=python, **environment)
         try:
             url = _address(process, Path(log.name))
             headers = {"Authorization": f"Bearer {KEY}"}
@@ -68,11 +70,14 @@ def running_service(runtime: str, *options: str, **environment: str) -> Iterator
 
 
 def start(
-    *options: str, log: int | IO[str] = subprocess.PIPE, **environment: str
+    *options: str,
+    log: int | IO[str] = subprocess.PIPE,
+    python: Sequence[str] = (sys.executable,),
+    **environment: str,
 ) -> subprocess.Popen[str]:
     """Its log goes to ``log``; a pipe that nobody reads fills after some hundred requests."""
     return subprocess.Popen(
-        [sys.executable, "-m", "coderl", "serve", *options],
+        [*python, "-m", "coderl", "serve", *options],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         stderr=log,

@@ -1,10 +1,12 @@
-"""The embedded runtime: ``runsc run`` on a bundle the service writes itself. Needs root, and
-neither Docker nor an image.
+"""The embedded runtime: ``runsc run`` on a bundle the service writes itself. Needs neither Docker
+nor an image, and no root where user namespaces are allowed: gVisor's kernel is then a process of
+the service's own user, and still gives each program a uid of its own inside.
 
 A service keeps what it has on disk under one directory of its own, which it holds locked while it
 lives::
 
-    /run/coderl/lock          held for the moment a service comes or sweeps up
+    /run/coderl/lock          held for the moment a service comes or sweeps up (not as root:
+                              coderl-UID in $XDG_RUNTIME_DIR or the directory for temporary files)
     /run/coderl/4f1d.../lock  held by the living service
     ...                 state/    ``runsc --root``
     ...                 root/ guest/    what every sandbox mounts
@@ -21,6 +23,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -68,16 +71,17 @@ class RunscRuntime:
         interpreter: Interpreter | None = None,
         sizes: Sizes | None = None,
         guest: Path = bundle.GUEST_SOURCE,
-        base: Path = Path("/run/coderl"),
+        base: Path | None = None,
     ) -> None:
         self._runsc = runsc
         self._platform = platform
         self._interpreter = interpreter or Interpreter()
         self._sizes = sizes or Sizes()
         self._guest = guest
-        self._base = base
+        self._as_root = os.geteuid() == 0
+        self._base = base or _own_directory(self._as_root)
         self._home: state_dir.Home | None = None
-        self._cgroups = True
+        self._cgroups = self._as_root
         self._live: set[SubprocessSandbox] = set()
         self._on_core = dict.fromkeys(sorted(os.sched_getaffinity(0)), 0)
         """Core of ours → sandboxes that keep to it. On one core the two sides of a system call
@@ -88,22 +92,25 @@ class RunscRuntime:
         """The binary says it is runsc; it starts a sandbox; runsc reports that one running, its
         kernel being a process of that very binary; and inside there is gVisor's kernel."""
         version = await self._version()
-        try:
-            await self._probe()
-        except SandboxDied as first:
-            # Cgroups may be read-only or absent, in a container for example.
-            self._cgroups = False
+        reason = f"this is uid {os.geteuid()}, not root"
+        if self._cgroups:
             try:
                 await self._probe()
-            except SandboxDied as error:
-                raise RuntimeUnavailable(
-                    f"runsc cannot start a sandbox here ({error}). {_OTHERWISE}"
-                ) from first
-            log.warning(
-                "no cgroup for sandboxes: their memory is unbounded on the host's side, "
-                "and bounded only by each program's own limit",
-                reason=str(first),
-            )
+                return RuntimeInfo(version=version)
+            except SandboxDied as error:  # they may be read-only or absent, as in a container
+                self._cgroups, reason = False, str(error)
+        try:
+            await self._probe()
+        except SandboxDied as error:
+            needs = "" if self._as_root else "Run it as root, or allow user namespaces. "
+            raise RuntimeUnavailable(
+                f"runsc cannot start a sandbox here ({error}). {needs}{_OTHERWISE}"
+            ) from error
+        log.warning(
+            "no cgroup for sandboxes: their memory is unbounded on the host's side, "
+            "and bounded only by each program's own limit",
+            reason=reason,
+        )
         return RuntimeInfo(version=version)
 
     async def start(self) -> SubprocessSandbox:
@@ -116,11 +123,6 @@ class RunscRuntime:
             await asyncio.to_thread(home.remove)
 
     async def _version(self) -> str:
-        if os.geteuid() != 0:
-            raise RuntimeUnavailable(
-                f"runtime runsc needs root, and this is uid {os.geteuid()}: run the service as "
-                f"root. {_OTHERWISE}"
-            )
         if shutil.which(self._runsc) is None:
             raise RuntimeUnavailable(f"{self._runsc!r} is not on PATH; {_INSTALL}. {_OTHERWISE}")
         output = await self._command("--version")
@@ -222,7 +224,9 @@ class RunscRuntime:
             "--overlay2=none",  # the root is read-only: there is nothing to overlay
             "--file-access-mounts=exclusive",  # nor does anyone change it while we run
         ]
-        return flags if self._cgroups else [*flags, "--ignore-cgroups"]
+        if not self._cgroups:
+            flags.append("--ignore-cgroups")
+        return flags if self._as_root else [*flags, "--rootless"]
 
     async def _command(self, *arguments: str) -> str:
         try:
@@ -241,6 +245,13 @@ class RunscRuntime:
         else:
             return done.stdout
         raise RuntimeUnavailable(f"`{self._runsc} {' '.join(arguments)}` failed: {reason}")
+
+
+def _own_directory(as_root: bool) -> Path:
+    if as_root:
+        return Path("/run/coderl")
+    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(parent) / f"coderl-{os.geteuid()}"
 
 
 async def _until_blank_line(sandbox: SubprocessSandbox) -> str:

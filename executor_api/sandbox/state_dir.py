@@ -13,6 +13,7 @@ from typing import Self
 
 from executor_api.sandbox import bundle
 from executor_api.sandbox.bundle import Interpreter
+from executor_api.sandbox.runtime import RuntimeUnavailable
 
 _COMMAND_SECONDS = 30.0
 
@@ -27,8 +28,11 @@ class Home:
 
     @classmethod
     def claim(cls, base: Path, runsc: str, interpreter: Interpreter, guest: Path) -> Self:
-        """Sweep up after dead services, then make and lock a directory of our own."""
+        """Sweep up after dead services, then make and lock a directory of our own; raise
+        ``RuntimeUnavailable`` where ``base`` is another user's."""
         base.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if base.is_symlink() or base.stat().st_uid != os.geteuid():
+            raise RuntimeUnavailable(f"{base} belongs to another user: remove it")
         with _locked(base / "lock"):
             _sweep(base, runsc)
             path = base / secrets.token_hex(6)
