@@ -1,6 +1,5 @@
 """The supervisor's side of a forked process: give it a program, ask for its answers, end it."""
 
-import contextlib
 import json
 import os
 import signal
@@ -14,31 +13,44 @@ from streams import Files
 class Child:
     """A forked process, idle until it is given a program."""
 
-    def __init__(self):
+    def __init__(self, zygote):
+        self.zygote, self.watch = zygote, None
         self.files = Files()
         self.source, answers = os.pipe()
         orders, self._orders = os.pipe()
         self._bell, bell = os.pipe()
         self._buffer = b""
         self._position = 0
-        self.pid = os.fork()
-        if not self.pid:
-            forked.main(self.files, orders, answers, bell)
-        for fd in (orders, answers, bell):
+        pipes = orders, answers, bell
+        zygote.fork([*self.files.descriptors(), *pipes])
+        for fd in pipes:
             os.close(fd)
+        self.pid = self._pid()
 
-    def assign(self, job, wake, others, until):
+    def _pid(self):
+        said = os.read(self._bell, forked.LENGTH.size)
+        if len(said) < forked.LENGTH.size:
+            raise OSError("no process could be forked for a program")
+        return forked.LENGTH.unpack(said)[0]
+
+    def assign(self, job, others, until):
         """Give it a program, to be over at ``until``; raise ``OSError`` if it could not become
         that: our failure, not the program's."""
-        data = json.dumps(job).encode()
-        runner.write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
+        parts = [job]
+        if job["role"] == "assertion":  # the program must not get to see it
+            parts = [job | {"tests": [None]}, job["tests"]]
+        for part in parts:
+            data = json.dumps(part).encode()
+            runner.write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
         said = os.read(self._bell, 1)  # it may have rung for its first answer, too
         if said != runner.RING:
             said += os.read(self._bell, 4096)
             raise OSError(said.decode() or "ended before it had its program")
         self.limits = job["limits"]
         bell = self.source if job["role"] == "trace" else self._bell
-        self.watch = Watch(self.pid, self.source, bell, self.files, self.limits, wake, others)
+        self.watch = Watch(
+            self.pid, self.zygote, self.source, bell, self.files, self.limits, others
+        )
         self.watch.restart(until)
 
     def answer(self):
@@ -118,8 +130,8 @@ class Child:
                 kill(self.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 continue
-        with contextlib.suppress(ChildProcessError):  # the watch has collected it
-            os.waitpid(self.pid, 0)
+        if self.watch is None or self.watch.status is None:
+            self.zygote.ended(self.pid, wait=True)
         for fd in (self.source, self._orders, self._bell):
             os.close(fd)
         self.files.close()

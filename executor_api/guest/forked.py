@@ -5,7 +5,6 @@ every program needs: under gVisor that is most of what a fork costs. Until it ha
 root's and has seen nothing of any program.
 """
 
-import fcntl
 import json
 import os
 import resource
@@ -23,19 +22,22 @@ from process import confine
 from streams import Streams
 
 LENGTH = struct.Struct(">I")
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 _WARM = "import sys\ndef f(x, y=0):\n    return [str(x), {x: y}]\nz = f(1)\n"
 
 
+DESCRIPTORS = 6
 _ORDERS, _ANSWERS, _BELL = 3, 4, 5
 
 
-def main(files, orders, answers, bell):
-    """Wait on ``orders``; report on ``answers``; ring ``bell`` once become the program's, or say
-    there why that failed."""
+def main(descriptors):
+    """Run a program with ``descriptors`` as its first six: standard input, output and error, then
+    orders to wait for, answers to report on, and a bell: to tell the pid, to ring once become the
+    program's, or to say why that failed."""
     status = 1
     try:
         try:
-            streams = _settle(files, orders, answers, bell)
+            streams = _settle(descriptors)
             job = _receive(_ORDERS)
             _become(job)
             reporter = runner.Reporter(_ANSWERS, _BELL, streams, job["limits"]["output_bytes"])
@@ -49,17 +51,16 @@ def main(files, orders, answers, bell):
         os._exit(status)
 
 
-def _settle(files, *pipes):
-    """Leave the supervisor's session, signals and descriptors behind; touch memory."""
+def _settle(descriptors):
+    """Leave the zygote's session and descriptors behind; touch memory."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    files.install()
-    spared = [fcntl.fcntl(fd, fcntl.F_DUPFD, _BELL + 1) for fd in pipes]
-    for fd, target in zip(spared, (_ORDERS, _ANSWERS, _BELL), strict=True):
-        os.dup2(fd, target, inheritable=False)
-    os.closerange(_BELL + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    # Each is beyond its own place and those before it.
+    for target, fd in enumerate(descriptors):
+        os.dup2(fd, target, inheritable=target < _ORDERS)
+    os.closerange(DESCRIPTORS, _OPEN_FILES)
+    os.write(_BELL, LENGTH.pack(os.getpid()))
     sys.argv = [runner.FILE_NAME]
     exec(compile(_WARM, "<warm>", "exec"), {})
     streams = Streams()
@@ -99,15 +100,18 @@ def _become(job):
 
 
 def _part_from_the_test(job):
-    """Fork: the program on one side of a socket, the test code, as another uid, on the other."""
+    """Fork: the program on one side of a socket, the test code, as another uid, on the other. It
+    comes only now, so that the program's memory has never held it."""
     ours, theirs = socket.socketpair()
     if os.fork():
         theirs.close()
+        job["tests"] = _receive(_ORDERS)
         job["connection"] = ours
         job["owner"] = job["tester"]
         job["box"] = "/"
     else:
         ours.close()
+        os.close(_ORDERS)
         job["connection"] = theirs
         job["role"] = "program"
 

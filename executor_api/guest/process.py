@@ -88,21 +88,21 @@ class Watch:
     """Waits for what a child writes, and ends it at its limits.
 
     What ``source`` holds is read when ``bell`` can be (rung, or ``source`` itself), and now and
-    then without: waking at every answer would cost more than most tests do. ``wake`` becomes
-    readable on SIGCHLD: a child's end is not always the end of its pipe, which a grandchild may
-    hold open. ``others()`` lists the pids of the program.
+    then without: waking at every answer would cost more than most tests do. The ``zygote`` tells
+    of the child's end, which is not always that of its pipe: a grandchild may hold it open.
+    ``others()`` lists the pids of the program.
     """
 
-    def __init__(self, pid, source, bell, files, limits, wake, others):
+    def __init__(self, pid, zygote, source, bell, files, limits, others):
         self.pid, self.source, self.files, self.limits = pid, source, files, limits
-        self.bell, self.wake, self.others = bell, wake, others
-        self.usage = None
+        self.bell, self.zygote, self.others = bell, zygote, others
+        self.usage = None  # CPU seconds and peak KiB
         self.status = None
         os.set_blocking(source, False)
         self._poll = select.poll()
         self._poll.register(bell, select.POLLIN)
         self._polled = True
-        self._poll.register(wake, select.POLLIN)
+        self._poll.register(zygote.socket, select.POLLIN)
         self._reading = 0.0, time.monotonic()
         self._resident = 0.0
 
@@ -155,8 +155,6 @@ class Watch:
         ready = [fd for fd, _ in self._poll.poll(timeout * 1000 + 1)]
         if self.bell in ready and self.bell != self.source and not os.read(self.bell, 4096):
             self._silence()
-        if self.wake in ready:
-            os.read(self.wake, 512)
         self._reap()
 
     def _silence(self):
@@ -173,13 +171,13 @@ class Watch:
         return "exited", os.WEXITSTATUS(self.status)
 
     def _reap(self):
-        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
-        if pid:
-            self.status, self.usage = status, usage
+        ended = self.zygote.ended(self.pid)
+        if ended:
+            self.status, *self.usage = ended
 
     def _kill(self):
         os.kill(self.pid, signal.SIGKILL)
-        _, self.status, self.usage = os.wait4(self.pid, 0)
+        self.status, *self.usage = self.zygote.ended(self.pid, wait=True)
 
     def _crossed(self):
         """Which limit the program has crossed; else set the time of the next look."""
@@ -219,8 +217,8 @@ class Watch:
         """(CPU seconds of this test, peak MiB) where the child is over, else zeros."""
         if self.usage is None:
             return 0.0, 0.0
-        cpu = self.usage.ru_utime + self.usage.ru_stime - self.cpu_before
-        return max(cpu, 0.0), self.usage.ru_maxrss / 1024
+        cpu, peak = self.usage
+        return max(cpu - self.cpu_before, 0.0), peak / 1024
 
 
 def _cpu_of(pid):

@@ -1,4 +1,4 @@
-"""The first process of a sandbox: takes jobs from the host, forks a process for each program,
+"""The first process of a sandbox: takes jobs from the host, has a process forked for each program,
 watches and ends it, cleans up after it. See PROTOCOL.md.
 
 As root of a gVisor sandbox it drops each program to an unprivileged uid of its own and, as
@@ -25,6 +25,7 @@ import frames
 import native_batch
 from child import Child
 from process import own_memory
+from zygote import Zygote
 
 _FIRST_UID, _UIDS = 20_000, 20_000
 _SPARE_MB = 16
@@ -48,8 +49,8 @@ _COMMON_MODULES = (
 
 
 class Supervisor:
-    def __init__(self, source, sink, unsafe):
-        self.source, self.sink, self.unsafe = source, sink, unsafe
+    def __init__(self, source, sink, unsafe, zygote):
+        self.source, self.sink, self.unsafe, self.zygote = source, sink, unsafe, zygote
         self.base = tempfile.mkdtemp(prefix="coderl-") if unsafe else "/box"
         self.programs = 0
         self.spares = collections.deque()
@@ -57,11 +58,6 @@ class Supervisor:
         self.run_until = 0.0  # the end of the program's own wall clock, all its tests together
         self.base_memory = own_memory()
         self.stamps = {}
-        self.wake, wake_writer = os.pipe()
-        os.set_blocking(self.wake, False)
-        os.set_blocking(wake_writer, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
 
     # --- the host's side ---
 
@@ -70,7 +66,7 @@ class Supervisor:
         operations = {"ping": self.ping, "run": self.run, "trace": self.trace}
         while True:
             while len(self.spares) < self.spares_wanted and not self._asked():
-                self.spares.append(Child())
+                self.spares.append(Child(self.zygote))
             frame = self.receive()
             if frame is None:
                 return
@@ -171,8 +167,8 @@ class Supervisor:
         job["box"] = os.path.join(self.base, str(self.programs))
         job["owner"], job["tester"] = self._owners()
         job["base_memory"] = self.base_memory
-        child = self.spares.popleft() if self.spares else Child()
-        child.assign(job, self.wake, self._others, self.run_until)
+        child = self.spares.popleft() if self.spares else Child(self.zygote)
+        child.assign(job, self._others, self.run_until)
         return child
 
     def _owners(self):
@@ -183,10 +179,10 @@ class Supervisor:
         return first, first + 1
 
     def _others(self):
-        """The pids of the program: all but the supervisor's and those forked ahead."""
+        """The pids of the program: all but ours and those forked ahead."""
         if self.unsafe:
             return []
-        ours = {os.getpid(), *(spare.pid for spare in self.spares)}
+        ours = {os.getpid(), self.zygote.pid, *(spare.pid for spare in self.spares)}
         return [
             pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid not in ours
         ]
@@ -232,24 +228,13 @@ class Supervisor:
         try:
             if not self.unsafe:
                 _reap()
-                if not self._alone():
-                    self._kill_all()
+                self._kill_others()
                 _remove(os.path.join(self.base, str(self.programs)))
                 for folder in _SCRATCH:
                     self._empty(folder)
             return True, None
         except (OSError, RecursionError, TimeoutError) as error:
             return False, f"{type(error).__name__}: {error}"
-
-    def _alone(self):
-        """Whether no process of a program is left. As process 1, ESRCH proves that none is."""
-        if self.spares:
-            return not self._others()
-        try:
-            os.kill(-1, 0)
-        except ProcessLookupError:
-            return True
-        return False
 
     def _empty(self, folder):
         """Nothing but a change to a folder, by anyone, sets its ctime."""
@@ -260,22 +245,17 @@ class Supervisor:
                 _remove(entry.path)
             self.stamps[folder] = _stamp(folder)
 
-    def _kill_all(self):
-        """Kill every other process, those forked ahead too; as process 1 of the sandbox, ESRCH
-        proves that none is left."""
-        assert os.getpid() == 1, "only process 1 of a sandbox may kill everything"
-        while self.spares:
-            self.spares.pop().end()
+    def _kill_others(self):
+        """Kill what is left of a program. It cannot fork as fast: its number is bounded."""
         deadline = time.monotonic() + _CLEAN_SECONDS
-        while True:
-            try:
-                os.kill(-1, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        while others := self._others():
+            for pid in others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             _reap()
-            time.sleep(0.0005)
             if time.monotonic() > deadline:
                 raise TimeoutError("processes of the program cannot be killed")
+            time.sleep(0.0005)
 
 
 def _reap():
@@ -306,15 +286,16 @@ def _stamp(folder):
 
 def main():
     unsafe = "--unsafe" in sys.argv[1:]
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 1 << 16)
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
     for name in _COMMON_MODULES.split():
         __import__(name)
     gc.collect()
     gc.freeze()
-    supervisor = Supervisor(source, sink, unsafe)
+    zygote = Zygote()
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 1 << 16)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    supervisor = Supervisor(source, sink, unsafe, zygote)
     try:
         supervisor.serve()
     finally:

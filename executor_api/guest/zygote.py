@@ -1,0 +1,91 @@
+"""The process that forks those of programs. It never sees anything of a program, so neither is
+there anything of an earlier one in the memory that a program's process begins with.
+"""
+
+import os
+import select
+import signal
+import socket
+import struct
+
+import forked
+
+_ENDED = struct.Struct("=iidq")
+_WAIT_SECONDS = 10.0
+
+
+class Zygote:
+    """The supervisor's side. Every method raises ``OSError`` where the process is gone."""
+
+    def __init__(self):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pid = os.fork()
+        if not self.pid:
+            self.socket.close()
+            _serve(theirs)
+        theirs.close()
+        self._ended = {}
+
+    def fork(self, descriptors):
+        """Have a process forked that runs ``forked.main`` with ``descriptors``."""
+        socket.send_fds(self.socket, [b"f"], descriptors)
+
+    def ended(self, pid, *, wait=False):
+        """(wait status, CPU seconds, peak KiB) of a process, or None while it runs. To be asked
+        until it has ended, and once."""
+        self.socket.settimeout(_WAIT_SECONDS if wait else 0)
+        while pid not in self._ended:
+            try:
+                said = self.socket.recv(_ENDED.size)
+            except BlockingIOError:
+                return None
+            if not said:
+                raise OSError("the process that forks is gone")
+            ended, *how = _ENDED.unpack(said)
+            self._ended[ended] = how
+        return self._ended.pop(pid)
+
+
+def _serve(asked):
+    """Fork a process for each six descriptors; tell of each that has ended. Does not return."""
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        wake, wake_writer = os.pipe()
+        os.set_blocking(wake_writer, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
+        ready = select.poll()
+        ready.register(asked, select.POLLIN)
+        ready.register(wake, select.POLLIN)
+        while True:
+            for fd, _ in ready.poll():
+                if fd == wake:
+                    os.read(wake, 512)
+                    _tell(asked)
+                else:
+                    _fork(asked)
+    finally:
+        os._exit(0)
+
+
+def _fork(asked):
+    _, descriptors, _, _ = socket.recv_fds(asked, 1, forked.DESCRIPTORS)
+    if not descriptors:
+        os._exit(0)  # the supervisor is gone
+    if not os.fork():
+        forked.main(descriptors)
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _tell(asked):
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        asked.send(_ENDED.pack(pid, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
