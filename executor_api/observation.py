@@ -65,9 +65,10 @@ class Observation:
     memory_mb: float = 0.0
 
 
-def from_frame(header: dict[str, Any], payload: bytes) -> Observation:
+def from_frame(header: dict[str, Any], payload: bytes, output_bytes: int) -> Observation:
     """Read a ``test`` frame. The header is the supervisor's, the payload the program's: whatever
-    it holds, this returns an observation (``Outcome.INVALID`` where it makes no sense)."""
+    it holds, this returns an observation (``Outcome.INVALID`` where it makes no sense) with at
+    most ``output_bytes`` of either output."""
     end = End(header["end"])
     measured: dict[str, Any] = {
         "end": end,
@@ -80,7 +81,7 @@ def from_frame(header: dict[str, Any], payload: bytes) -> Observation:
         body = json.loads(payload) if payload else {}
         if end is End.ANSWERED:
             measured["outcome"] = Outcome(body["outcome"])
-        measured |= _claims(body)
+        measured |= _claims(body, output_bytes)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if end is not End.ANSWERED:
             return Observation(**measured)
@@ -89,28 +90,35 @@ def from_frame(header: dict[str, Any], payload: bytes) -> Observation:
     return Observation(**measured)
 
 
+_CHARS = 500
 _MEASURED = (("cpu", "cpu_seconds"), ("wall", "wall_seconds"), ("memory", "memory_mb"))
 
 
-def _claims(body: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a payload, each checked for its type."""
+def _claims(body: dict[str, Any], output_bytes: int) -> dict[str, Any]:
+    """The fields of a payload, each checked for its type and cut to its bound."""
+    stdout, stderr = (_text(body.get(name, "")) for name in ("stdout", "stderr"))
     claims: dict[str, Any] = {
-        "stdout": _text(body.get("stdout", "")),
-        "stderr": _text(body.get("stderr", "")),
-        "truncated": body.get("truncated") is True,
+        "stdout": stdout[:output_bytes],
+        "stderr": stderr[:output_bytes],
+        "truncated": body.get("truncated") is True or max(len(stdout), len(stderr)) > output_bytes,
     }
     if body.get("message") is not None:
-        claims["message"] = _text(body["message"])[:500]
+        claims["message"] = _text(body["message"])[:_CHARS]
     for field, name in _MEASURED:
         if type(body.get(field)) in (int, float) and 0 <= body[field] < 1e9:
             claims[name] = float(body[field])
     if type(body.get("status")) is int:
         claims["status"] = body["status"]
     if body.get("exception") is not None:
-        claims["exception"] = ExceptionInfo.model_validate(body["exception"])
+        claims["exception"] = _exception(ExceptionInfo.model_validate(body["exception"]))
     if body.get("outcome") == Outcome.RETURNED and "value" in body:
         claims["value"] = codec.decode(body["value"])
     return claims
+
+
+def _exception(claimed: ExceptionInfo) -> ExceptionInfo:
+    cut = {"type": claimed.type[:_CHARS], "message": claimed.message[:_CHARS]}
+    return claimed.model_copy(update=cut)
 
 
 def _text(value: object) -> str:

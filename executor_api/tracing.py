@@ -55,7 +55,7 @@ def assemble(
     """
     records = _Records(program.limits)
     records.read(payload)
-    seen = _observe(header, records.outcome, records.streams)
+    seen = _observe(header, records.outcome, records.streams, program.limits.output_bytes)
     failure = call_failure(seen) if program.call else stdio_failure(seen)
     reason = records.why_incomplete(seen)
     return TraceResult(
@@ -85,14 +85,18 @@ def assemble(
 
 
 def _observe(
-    header: dict[str, Any], outcome: dict[str, Any] | None, streams: dict[str, Any] | None
+    header: dict[str, Any],
+    outcome: dict[str, Any] | None,
+    streams: dict[str, Any] | None,
+    output_bytes: int,
 ) -> Observation:
     """The run as the observation of a test: it has answered if it wrote its outcome and then
     ended by itself."""
     ended = header["end"] == End.EXITED and header.get("code") == 0
     if outcome is not None and (ended or header["end"] == End.ANSWERED):
-        return from_frame({**header, "end": End.ANSWERED}, json.dumps(outcome).encode())
-    return from_frame(header, json.dumps(streams or {}).encode())
+        header = {**header, "end": End.ANSWERED}
+        return from_frame(header, json.dumps(outcome).encode(), output_bytes)
+    return from_frame(header, json.dumps(streams or {}).encode(), output_bytes)
 
 
 def _value(program: TraceProgram, seen: Observation) -> str | None:

@@ -185,6 +185,8 @@ def _exception(body):
     kind = getattr(builtins, info["type"], None)
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         kind = ProgramError
+    if issubclass(kind, (StopIteration, StopAsyncIteration)):
+        kind = RuntimeError  # as from a generator: it must not end a loop of the test's
     try:
         error = kind(info["message"])
     except TypeError:

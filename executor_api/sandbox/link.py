@@ -77,7 +77,7 @@ class Link:
         seen: list[Observation] = []
         stopped = False
         while (frame := await self._answer(job, "test", wait)) is not None:
-            seen.append(self._observation(frame, len(seen), len(tests)))
+            seen.append(self._observation(frame, len(seen), len(tests), limits.output_bytes))
             if go_on is not None:
                 stopped = not go_on(seen[-1])
                 await self._send({"op": "stop" if stopped else "next", "job": job})
@@ -107,12 +107,12 @@ class Link:
         return None
 
     @staticmethod
-    def _observation(frame: Frame, position: int, total: int) -> Observation:
+    def _observation(frame: Frame, position: int, total: int, output_bytes: int) -> Observation:
         header, payload = frame
         if header.get("index") != position or position >= total:
             raise SandboxDied(f"answered test {header.get('index')!r}, not {position}")
         try:
-            return from_frame(header, payload)
+            return from_frame(header, payload, output_bytes)
         except (KeyError, TypeError, ValueError) as error:
             raise SandboxDied(f"malformed header: {error!r}") from None
 
