@@ -28,7 +28,7 @@ from executor_api.fair_queue import (
     Work,
 )
 from executor_api.sandbox.link import Link
-from executor_api.sandbox.runtime import Runtime, RuntimeUnavailable, SandboxDied
+from executor_api.sandbox.runtime import Runtime, SandboxDied
 
 __all__ = [
     "DeadlinePassed",
@@ -288,10 +288,10 @@ class Scheduler:
         while True:
             try:
                 return await self._start_once()
-            except (SandboxDied, RuntimeUnavailable, OSError) as error:
+            except Exception as error:  # whatever it was, the service goes on
                 metrics.INFRASTRUCTURE_ERRORS.labels("start").inc()
                 wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
-                log.error("sandbox did not start", error=str(error), retry_in_seconds=wait)
+                log.error("sandbox did not start", error=repr(error), retry_in_seconds=wait)
                 await asyncio.sleep(wait)
                 failures += 1
 
