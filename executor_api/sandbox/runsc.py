@@ -29,6 +29,7 @@ import structlog
 
 from executor_api.sandbox import bundle, state_dir
 from executor_api.sandbox.bundle import Interpreter, Sizes
+from executor_api.sandbox.debris import Debris
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, SandboxDied
 from executor_api.sandbox.subprocess_sandbox import SubprocessSandbox, spawn
 from executor_api.wire import RuntimeName
@@ -38,8 +39,6 @@ log = structlog.get_logger(__name__)
 _COMMAND_SECONDS = 30.0
 _KILL_SECONDS = 5.0
 """A kernel that hangs does not answer: it is then killed from outside."""
-_SWEEP_SECONDS = 1.0
-_LONGEST_SWEEP_SECONDS = 60.0
 _PROBE_SECONDS = 60.0
 _PROBE = """
 import ctypes, sys
@@ -87,9 +86,7 @@ class RunscRuntime:
         """Core of ours → sandboxes that keep to it. On one core the two sides of a system call
         hand over without waking another: a sixth less time, a fifth less CPU."""
         self._preparing = asyncio.Lock()
-        self._debris: set[str] = set()
-        """Sandboxes that have ended and could not be removed."""
-        self._sweeper: asyncio.Task[None] | None = None
+        self._debris = Debris(self._remove)
 
     async def verify(self) -> RuntimeInfo:
         """The binary says it is runsc; it starts a sandbox; runsc reports that one running, its
@@ -118,9 +115,7 @@ class RunscRuntime:
 
     async def close(self) -> None:
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(*map(self._remove, self._debris))
+        await self._debris.close()
         if self._home is not None:
             home, self._home = self._home, None
             await asyncio.to_thread(home.remove)
@@ -199,9 +194,7 @@ class RunscRuntime:
                 await self._command(*kill_it, seconds=_KILL_SECONDS)
 
         async def clean_up() -> None:
-            if not await self._remove(sandbox_id):
-                self._debris.add(sandbox_id)
-                self._sweeper = self._sweeper or asyncio.create_task(self._sweep())
+            await self._debris.remove(sandbox_id)
             self._on_core[core] -= 1
             if sandbox is not None:
                 self._live.discard(sandbox)
@@ -215,7 +208,7 @@ class RunscRuntime:
         return sandbox
 
     async def _remove(self, sandbox_id: str) -> bool:
-        """Remove all traces of a sandbox that has ended; whether that could be done now."""
+        """Remove all traces of a sandbox that has ended; whether that could be done."""
         try:
             await self._command("--root", self._root, "delete", "-force", sandbox_id)
             await asyncio.to_thread(self._prepared_home.forget, sandbox_id)
@@ -223,17 +216,6 @@ class RunscRuntime:
             log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
             return False
         return True
-
-    async def _sweep(self) -> None:
-        """Try again what could not be removed, for want of a descriptor, memory, or a thread."""
-        wait = _SWEEP_SECONDS
-        while self._debris:
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, _LONGEST_SWEEP_SECONDS)
-            for sandbox_id in tuple(self._debris):
-                if await self._remove(sandbox_id):
-                    self._debris.discard(sandbox_id)
-        self._sweeper = None
 
     async def _prepared(self) -> state_dir.Home:
         async with self._preparing:
