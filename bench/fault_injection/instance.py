@@ -272,8 +272,8 @@ class Instance:
 class DockerInstance(Instance):
     """With sandboxes that are the Docker daemon's."""
 
-    spare_descriptors = 27
-    """The Docker SDK keeps up to 25 connections."""
+    spare_descriptors = 52
+    """The Docker SDK keeps connections to 25 addresses, two to some."""
 
     def sandbox_names(self) -> set[str]:
         names = {name for name in _containers() if name not in self.others}
