@@ -28,7 +28,7 @@ from executor_api.fair_queue import (
     Work,
 )
 from executor_api.sandbox.link import Link
-from executor_api.sandbox.runtime import Runtime, RuntimeUnavailable, SandboxDied
+from executor_api.sandbox.runtime import Runtime, SandboxDied
 
 __all__ = [
     "DeadlinePassed",
@@ -48,6 +48,8 @@ log = structlog.get_logger()
 
 _STOP_SECONDS = 30.0
 _BACKOFF_SECONDS = (0.1, 0.5, 2.0, 5.0)
+_IDLE_DEATH_SECONDS = 0.5
+"""From the death of an idle sandbox to the start of the next: it may be one of many."""
 _OBSERVE_SECONDS = 1.0
 _ABANDONED_SECONDS = 0.5
 """For a program whose caller has left: a new sandbox costs about as much."""
@@ -220,7 +222,12 @@ class Scheduler:
         try:
             while True:
                 link = link or await self._start()
-                job = await self._queue.get(me)
+                job = await self._next(me, link)
+                if job is None:
+                    self._retire(link, "died")
+                    link, served = None, 0
+                    await asyncio.sleep(_IDLE_DEATH_SECONDS)
+                    continue
                 if job.done.done() or self._too_late(job):
                     continue
                 began = time.monotonic()
@@ -239,6 +246,27 @@ class Scheduler:
         finally:
             if link is not None:
                 self._retire(link, "shutdown")
+
+    async def _next(self, me: Served, link: Link) -> Job | None:
+        """The next job; None where the sandbox dies while there is none. Were that left for the
+        next job to find out, one that meets several dead sandboxes in a row would be lost."""
+        if self.waiting:
+            return await self._queue.get(me)
+        job = asyncio.ensure_future(self._queue.get(me))
+        death = asyncio.ensure_future(link.death())
+        try:
+            await asyncio.wait((job, death), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            job.cancel()
+            death.cancel()
+            await asyncio.wait((job, death))
+        if death.cancelled():
+            return job.result()
+        if not job.cancelled():
+            self._queue.put_back(job.result())
+        metrics.INFRASTRUCTURE_ERRORS.labels("died").inc()
+        log.warning("idle sandbox died", sandbox=link.sandbox.id, error=death.result())
+        return None
 
     async def _lease(self, job: Job, link: Link) -> str | None:
         self._leased += 1
@@ -260,10 +288,10 @@ class Scheduler:
         while True:
             try:
                 return await self._start_once()
-            except (SandboxDied, RuntimeUnavailable, OSError) as error:
+            except Exception as error:  # whatever it was, the service goes on
                 metrics.INFRASTRUCTURE_ERRORS.labels("start").inc()
                 wait = _BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)]
-                log.error("sandbox did not start", error=str(error), retry_in_seconds=wait)
+                log.error("sandbox did not start", error=repr(error), retry_in_seconds=wait)
                 await asyncio.sleep(wait)
                 failures += 1
 

@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,10 +20,12 @@ from multiprocessing.process import BaseProcess
 import structlog
 from prometheus_client.multiprocess import mark_process_dead
 
+from executor_api.sandbox.temporary_dir import TemporaryDirectory
 from executor_api.settings import Settings
 
 log = structlog.get_logger()
 
+_METRICS_PREFIX = "coderl-prometheus-"
 _POLL_SECONDS = 0.2
 _RESTART_SECONDS = 1.0
 """At least between two starts of one worker."""
@@ -99,16 +100,17 @@ class Supervisor:
         """Return the exit status: 1 where a worker could not begin."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._count)
-        with tempfile.TemporaryDirectory(prefix="coderl-metrics-") as metrics:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics
+        metrics = TemporaryDirectory.claim(_METRICS_PREFIX)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics.path)
+        try:
             self._workers = [
                 _Worker(self._work, share, self._listener, _cores(worker, len(self._shares)))
                 for worker, share in enumerate(self._shares)
             ]
-            try:
-                return self._watch()
-            finally:
-                self._stop()
+            return self._watch()
+        finally:
+            self._stop()
+            metrics.remove()
 
     def _count(self, _number: int, _frame: object) -> None:
         self._signals += 1

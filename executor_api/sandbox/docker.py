@@ -8,7 +8,7 @@ its calls run in threads; the attached stream runs on the event loop.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ import docker.errors
 import requests
 import structlog
 
+from executor_api.sandbox.debris import Debris
 from executor_api.sandbox.docker_spec import DEFAULT_IMAGE, LEFT_OVER, NAME_PREFIX, create_body
 from executor_api.sandbox.docker_stream import Streams, attach, knock, read_piece
 from executor_api.sandbox.link import Link
@@ -49,6 +50,7 @@ class DockerRuntime:
         self._body = create_body(image)
         self._client: docker.APIClient | None = None
         self._live: set[DockerSandbox] = set()
+        self._debris = Debris(self._remove)
 
     async def verify(self) -> RuntimeInfo:
         """The daemon has a runtime ``runsc`` and the image; it reports a sandbox's runtime to be
@@ -77,9 +79,9 @@ class DockerRuntime:
         try:
             streams = await attach(name, api.api_version)
         except (OSError, asyncio.IncompleteReadError, SandboxDied) as error:
-            await _remove(api, name)
+            await self._debris.remove(name)
             raise SandboxDied(f"cannot attach to a sandbox: {error}") from error
-        sandbox = DockerSandbox(name, api, streams, self._live.discard)
+        sandbox = DockerSandbox(name, api, streams, self._forget)
         try:
             await asyncio.to_thread(api.start, name)
         except _ERRORS as error:
@@ -90,9 +92,25 @@ class DockerRuntime:
 
     async def close(self) -> None:
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
+        await self._debris.close()
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    async def _forget(self, sandbox: "DockerSandbox") -> None:
+        await self._debris.remove(sandbox.id)
+        self._live.discard(sandbox)
+
+    async def _remove(self, name: str) -> bool:
+        """Remove a container, running or not; it need not exist. Whether that could be done."""
+        try:
+            await asyncio.to_thread(self._api().remove_container, name, force=True)
+        except docker.errors.NotFound:
+            return True
+        except _ERRORS as error:
+            log.warning("sandbox not removed", sandbox=name, reason=str(error))
+            return False
+        return True
 
     def _api(self) -> docker.APIClient:
         if self._client is None:
@@ -139,7 +157,7 @@ class DockerRuntime:
             return
         for container in found:
             if time.time() - container["Created"] > _LEFT_OVER_SECONDS:
-                await _remove(api, container["Names"][0].removeprefix("/"))
+                await self._remove(container["Names"][0].removeprefix("/"))
 
 
 class DockerSandbox:
@@ -150,7 +168,7 @@ class DockerSandbox:
         name: str,
         api: docker.APIClient,
         streams: Streams,
-        forget: Callable[["DockerSandbox"], None],
+        forget: Callable[["DockerSandbox"], Awaitable[None]],
     ) -> None:
         self.id = name
         self._api = api
@@ -206,20 +224,9 @@ class DockerSandbox:
 
     async def _end(self) -> None:
         self._writer.close()
-        await _remove(self._api, self.id)
+        await self._forget(self)
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
-        self._forget(self)
-
-
-async def _remove(api: docker.APIClient, name: str) -> None:
-    """Remove a container, running or not; it need not exist."""
-    try:
-        await asyncio.to_thread(api.remove_container, name, force=True)
-    except docker.errors.NotFound:
-        return
-    except _ERRORS as error:
-        log.warning("sandbox not removed", sandbox=name, reason=str(error))
 
 
 async def _prove_gvisor(sandbox: Sandbox) -> None:

@@ -44,8 +44,20 @@ class Link:
         header, _ = await self._receive(_READY_SECONDS)
         if header.get("op") != "pong":
             raise SandboxDied(f"answered {header.get('op')!r} to a ping")
-        self.python = str(header["python"])
-        self.tools = [str(tool) for tool in header["tools"]]
+        try:
+            self.python = str(header["python"])
+            self.tools = [str(tool) for tool in header["tools"]]
+        except (KeyError, TypeError) as error:
+            raise SandboxDied(f"malformed header: {error!r}") from None
+
+    async def death(self) -> str:
+        """Wait until the sandbox, asked nothing, dies or says something; return which. May be
+        cancelled."""
+        try:
+            await self.sandbox.receive(1)
+        except SandboxDied as error:
+            return str(error)
+        return "spoke without having been asked"
 
     async def run(
         self,
@@ -93,6 +105,7 @@ class Link:
         frame = await self._answer(job, "trace", wait)
         if frame is None or await self._answer(job, "trace", wait) is not None:
             raise SandboxDied("answered a trace with other than one frame")
+        self._observation((frame[0] | {"index": 0}, b""), 0, 1)  # the header must allow one
         return frame
 
     async def _answer(self, job: int, op: str, wait: float) -> Frame | None:
@@ -102,7 +115,7 @@ class Link:
             raise SandboxDied(f"answered {header.get('op')!r} of job {header.get('job')!r}")
         if header["op"] == op:
             return header, payload
-        self.clean, self.why = header["clean"] is True, header.get("why")
+        self.clean, self.why = header.get("clean") is True, header.get("why")
         self.extra = payload
         return None
 
@@ -130,6 +143,8 @@ class Link:
                 head = await self.sandbox.receive(frames.HEAD.size)
                 sizes = frames.unpack_head(head)
                 header = json.loads(await self.sandbox.receive(sizes[0]))
+                if type(header) is not dict:
+                    raise ValueError("its header is no object")
                 return header, await self.sandbox.receive(sizes[1])
         except TimeoutError:
             raise SandboxDied(f"no answer within {wait:.0f} s") from None

@@ -14,9 +14,11 @@ from uuid import uuid4
 from executor_api.sandbox.bundle import ENVIRONMENT, GUEST_SOURCE
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable
 from executor_api.sandbox.subprocess_sandbox import SubprocessSandbox, spawn
+from executor_api.sandbox.temporary_dir import TemporaryDirectory
 from executor_api.wire import RuntimeName
 
 _FLAGS = ("-P", "-s", "-S", "-B")
+_PREFIX = "coderl-process-"
 
 
 class ProcessRuntime:
@@ -29,6 +31,8 @@ class ProcessRuntime:
         self._python = python
         self._supervisor = guest / "supervisor.py"
         self._live: set[SubprocessSandbox] = set()
+        self._home: TemporaryDirectory | None = None
+        self._preparing = asyncio.Lock()
 
     async def verify(self) -> RuntimeInfo:
         for path in (self._python, self._supervisor):
@@ -37,7 +41,7 @@ class ProcessRuntime:
         return RuntimeInfo(version=f"no isolation (Python {sys.version.split()[0]})")
 
     async def start(self) -> SubprocessSandbox:
-        box = Path(tempfile.mkdtemp(prefix="coderl-unsafe-"))
+        box = Path(tempfile.mkdtemp(dir=(await self._prepared()).path))
         sandbox: SubprocessSandbox | None = None
 
         async def clean_up() -> None:
@@ -57,3 +61,12 @@ class ProcessRuntime:
 
     async def close(self) -> None:
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
+        if self._home is not None:
+            home, self._home = self._home, None
+            await asyncio.to_thread(home.remove)
+
+    async def _prepared(self) -> TemporaryDirectory:
+        async with self._preparing:
+            if self._home is None:
+                self._home = await asyncio.to_thread(TemporaryDirectory.claim, _PREFIX)
+        return self._home

@@ -32,6 +32,7 @@ import structlog
 
 from executor_api.sandbox import bundle, state_dir
 from executor_api.sandbox.bundle import Interpreter, Sizes
+from executor_api.sandbox.debris import Debris
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, SandboxDied
 from executor_api.sandbox.subprocess_sandbox import SubprocessSandbox, spawn
 from executor_api.wire import RuntimeName
@@ -39,6 +40,8 @@ from executor_api.wire import RuntimeName
 log = structlog.get_logger(__name__)
 
 _COMMAND_SECONDS = 30.0
+_KILL_SECONDS = 5.0
+"""A kernel that hangs does not answer: it is then killed from outside."""
 _PROBE_SECONDS = 60.0
 _PROBE = """
 import ctypes, sys
@@ -87,6 +90,7 @@ class RunscRuntime:
         """Core of ours → sandboxes that keep to it. On one core the two sides of a system call
         hand over without waking another: a sixth less time, a fifth less CPU."""
         self._preparing = asyncio.Lock()
+        self._debris = Debris(self._remove)
 
     async def verify(self) -> RuntimeInfo:
         """The binary says it is runsc; it starts a sandbox; runsc reports that one running, its
@@ -118,6 +122,7 @@ class RunscRuntime:
 
     async def close(self) -> None:
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
+        await self._debris.close()
         if self._home is not None:
             home, self._home = self._home, None
             await asyncio.to_thread(home.remove)
@@ -174,7 +179,11 @@ class RunscRuntime:
             arguments=arguments,
             cgroup=f"/{sandbox_id}" if self._cgroups else None,
         )
-        bundle.write_config(directory, config)
+        try:
+            bundle.write_config(directory, config)
+        except OSError:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
         sandbox: SubprocessSandbox | None = None
         core = min(self._on_core, key=self._on_core.__getitem__)
         self._on_core[core] += 1
@@ -183,14 +192,11 @@ class RunscRuntime:
             # `runsc run` then ends by itself, having reaped gVisor's kernel. Were it killed, that
             # would be left to the machine's init, which may take seconds.
             with contextlib.suppress(RuntimeUnavailable):  # too early: it is not there yet
-                await self._command("--root", self._root, "kill", sandbox_id, "KILL")
+                kill_it = ("--root", self._root, "kill", sandbox_id, "KILL")
+                await self._command(*kill_it, seconds=_KILL_SECONDS)
 
         async def clean_up() -> None:
-            try:
-                await self._command("--root", self._root, "delete", "-force", sandbox_id)
-            except RuntimeUnavailable as error:
-                log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            await self._debris.remove(sandbox_id)
             self._on_core[core] -= 1
             if sandbox is not None:
                 self._live.discard(sandbox)
@@ -203,6 +209,16 @@ class RunscRuntime:
         self._live.add(sandbox)
         return sandbox
 
+    async def _remove(self, sandbox_id: str) -> bool:
+        """Remove all traces of a sandbox that has ended; whether that could be done."""
+        try:
+            await self._command("--root", self._root, "delete", "-force", sandbox_id)
+            await asyncio.to_thread(self._prepared_home.forget, sandbox_id)
+        except (RuntimeUnavailable, OSError, RuntimeError, MemoryError) as error:
+            log.warning("sandbox not deleted", sandbox=sandbox_id, reason=str(error))
+            return False
+        return True
+
     async def _prepared(self) -> state_dir.Home:
         async with self._preparing:
             if self._home is None:
@@ -212,9 +228,13 @@ class RunscRuntime:
         return self._home
 
     @property
-    def _root(self) -> str:
+    def _prepared_home(self) -> state_dir.Home:
         assert self._home is not None
-        return str(self._home.state)
+        return self._home
+
+    @property
+    def _root(self) -> str:
+        return str(self._prepared_home.state)
 
     def _flags(self) -> list[str]:
         flags = [
@@ -228,14 +248,14 @@ class RunscRuntime:
             flags.append("--ignore-cgroups")
         return flags if self._as_root else [*flags, "--rootless"]
 
-    async def _command(self, *arguments: str) -> str:
+    async def _command(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> str:
         try:
             done = await asyncio.to_thread(
                 subprocess.run,
                 [self._runsc, *arguments],
                 capture_output=True,
                 text=True,
-                timeout=_COMMAND_SECONDS,
+                timeout=seconds,
                 check=True,
             )
         except subprocess.CalledProcessError as error:

@@ -16,6 +16,8 @@ from executor_api.sandbox.bundle import Interpreter
 from executor_api.sandbox.runtime import RuntimeUnavailable
 
 _COMMAND_SECONDS = 30.0
+_GROUPS = Path("/sys/fs/cgroup")
+"""Of version 2, or of version 1 a folder for each controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,12 @@ class Home:
     def guest(self) -> Path:
         return self.path / "guest"
 
+    def forget(self, sandbox_id: str) -> None:
+        """Remove what is left of a sandbox that ``runsc`` has deleted."""
+        _remove_groups(sandbox_id)
+        if (bundle_of := self.bundles / sandbox_id).exists():
+            shutil.rmtree(bundle_of)
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self.lock)
@@ -69,6 +77,8 @@ def _sweep(base: Path, runsc: str) -> None:
     for path in base.iterdir():
         if path.is_dir() and _abandoned(path):
             _delete_sandboxes(path / "state", runsc)
+            for bundle_of in path.glob("bundles/*"):
+                _remove_groups(bundle_of.name)
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -87,6 +97,14 @@ def _delete_sandboxes(state: Path, runsc: str) -> None:
         listed = _run(runsc, "--root", str(state), "list", "-quiet")
         for sandbox in listed.split():
             _run(runsc, "--root", str(state), "delete", "-force", sandbox)
+
+
+def _remove_groups(sandbox_id: str) -> None:
+    """Remove the control groups that ``runsc delete`` has left, as it does where it cannot run or
+    the sandbox died while it was being started."""
+    for path in (_GROUPS / sandbox_id, *_GROUPS.glob(f"*/{sandbox_id}")):
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def _run(*command: str) -> str:

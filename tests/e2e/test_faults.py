@@ -1,22 +1,23 @@
-"""A sandbox that is killed costs no verdict."""
+"""A killed sandbox costs no verdict; what a killed service leaves, the next one sweeps up."""
 
 import contextlib
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.service import Service, running_service
-
-pytestmark = pytest.mark.gvisor
+from tests.service import Service, descendants, running_service
 
 PROGRAMS = 300
 KILLS = 4
 
 
+@pytest.mark.gvisor
 def test_killed_sandboxes_cost_no_verdict() -> None:
     with running_service("runsc", "--sandboxes", "2") as service:
         programs = [_program(i) for i in range(PROGRAMS)]
@@ -38,6 +39,7 @@ def test_killed_sandboxes_cost_no_verdict() -> None:
     assert [answer["verdict"] for answer in again] == expected[:4]
 
 
+@pytest.mark.gvisor
 def test_a_program_whose_every_sandbox_dies_has_no_verdict() -> None:
     with running_service("runsc", "--sandboxes", "1", CODERL_ATTEMPTS="2") as service:
         stop = threading.Event()
@@ -61,6 +63,33 @@ def test_a_program_whose_every_sandbox_dies_has_no_verdict() -> None:
         (healed,) = service.execute(_program(1))
     assert (lost["verdict"], lost["passed"]) == ("sandbox_error", None)
     assert healed["verdict"] == "accepted"
+
+
+def test_the_next_start_sweeps_up_after_a_killed_service(tmp_path: Path) -> None:
+    options = ("--workers", "2", "--sandboxes", "2")
+    with running_service("unsafe-process", *options, TMPDIR=str(tmp_path)) as service:
+        program = _program(1) | {"code": "import time\ntime.sleep(5)"}
+        threading.Thread(target=_ask_in_vain, args=(service, program)).start()
+        while service.metric("coderl_sandboxes_leased") == 0:
+            time.sleep(0.05)
+        children = descendants(service.process.pid)
+        for pid in (service.process.pid, *_workers(children)):
+            os.kill(pid, signal.SIGKILL)
+        service.process.wait()
+    assert any(tmp_path.iterdir())
+    with running_service("unsafe-process", *options, TMPDIR=str(tmp_path)) as service:
+        (answer,) = service.execute(_program(1))
+    assert answer["verdict"] == "accepted"
+    assert list(tmp_path.iterdir()) == []
+
+
+def _ask_in_vain(service: Service, program: dict[str, object]) -> None:
+    with contextlib.suppress(httpx.HTTPError):
+        service.client.post("/execute", json={"programs": [program]})
+
+
+def _workers(processes: Iterable[int]) -> list[int]:
+    return [pid for pid in processes if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def _program(number: int) -> dict[str, object]:

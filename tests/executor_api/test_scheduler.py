@@ -1,13 +1,17 @@
 """The scheduler on real processes: pace, Retry-After, the drain."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from executor_api.sandbox.process import ProcessRuntime
 from executor_api.scheduler import Job, KeyShareFull, QueueFull, Room, Scheduler, Stopping
+from tests.service import descendants
 
 LATER = 1e9
 
@@ -95,3 +99,42 @@ async def test_a_running_program_whose_caller_left_frees_its_sandbox(
             await asyncio.sleep(0.02)
         endless[0].done.cancel()
         assert await next_one[0].done == 0
+
+
+async def test_a_sandbox_that_dies_idle_is_replaced_before_a_program_comes(
+    scheduler: Scheduler,
+) -> None:
+    await scheduler.start()
+    await scheduler.wait_ready(30)
+    (first,) = descendants(os.getpid())
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while first in descendants(os.getpid()) or not descendants(os.getpid()):
+            await asyncio.sleep(0.05)
+        (job,) = await _submit(scheduler, "a", 1)
+        assert await job.done == 0
+    assert job.attempts == 1
+
+
+async def test_an_idle_sandbox_that_speaks_unasked_is_replaced(scheduler: Scheduler) -> None:
+    await scheduler.start()
+    await scheduler.wait_ready(30)
+    (first,) = descendants(os.getpid())
+    _say(first, b"Fatal error")
+    async with asyncio.timeout(20):
+        while first in descendants(os.getpid()):
+            await asyncio.sleep(0.05)
+
+
+def _say(supervisor: int, text: bytes) -> None:
+    with Path(f"/proc/{supervisor}/fd/4").open("wb") as answers:
+        answers.write(text)
+
+
+async def test_programs_find_their_sandbox_after_it_was_idle(scheduler: Scheduler) -> None:
+    await scheduler.start()
+    async with asyncio.timeout(30):
+        for _ in range(50):
+            (job,) = await _submit(scheduler, "a", 1)
+            await job.done
+            await asyncio.sleep(0.001)
