@@ -105,7 +105,7 @@ class Link:
         frame = await self._answer(job, "trace", wait)
         if frame is None or await self._answer(job, "trace", wait) is not None:
             raise SandboxDied("answered a trace with other than one frame")
-        self._observation((frame[0] | {"index": 0}, b""), 0, 1)  # the header must allow one
+        self._observation((frame[0] | {"index": 0}, b""), 0, 1, 0)  # the header must allow one
         return frame
 
     async def _answer(self, job: int, op: str, wait: float) -> Frame | None:
