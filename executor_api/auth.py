@@ -9,9 +9,11 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
+from typing import Annotated
 
 import structlog
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from executor_api import metrics
 from executor_api.keys import KeyRing
@@ -26,25 +28,25 @@ _MOST_ADDRESSES = 10_000
 _LONGEST_ADDRESS = 64
 
 
-async def authenticate(request: Request) -> str:
+_bearer = HTTPBearer(auto_error=False, description="An API key, where the service has any.")
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+async def authenticate(request: Request, credentials: Credentials) -> str:
     """Return the name of the caller's key; 401 without a valid one, 429 after many of those.
 
     A service without keys is bound to loopback and serves everybody there.
     """
     keys: KeyRing = request.app.state.keys
-    name = keys.name_of(_given(request)) if len(keys) else ANONYMOUS
+    given = credentials.credentials.strip() if credentials else ""
+    name = keys.name_of(given) if len(keys) else ANONYMOUS
     if name is None:
-        raise _refusal(request)
+        raise _refusal(request, "an unknown key" if given else "no key")
     request.state.key = name  # for the log
     return name
 
 
-def _given(request: Request) -> str:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else ""
-
-
-def _refusal(request: Request) -> HTTPException:
+def _refusal(request: Request, why: str) -> HTTPException:
     failures: Failures = request.app.state.failures
     address = _address(request)
     if seconds := failures.note(address):
@@ -56,11 +58,7 @@ def _refusal(request: Request) -> HTTPException:
             headers={"Retry-After": str(seconds)},
         )
     metrics.AUTHENTICATION_FAILURES.labels("401").inc()
-    log.warning(
-        "authentication failed",
-        address=address,
-        why="an unknown key" if _given(request) else "no key",
-    )
+    log.warning("authentication failed", address=address, why=why)
     return HTTPException(
         401,
         "no valid API key: send 'Authorization: Bearer KEY'",
