@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
+from starlette.requests import ClientDisconnect
 
 from executor_api.auth import Failures
 from executor_api.body import Bodies
@@ -53,6 +54,7 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     app.include_router(programs.router)
     app.include_router(run_code.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -128,6 +130,11 @@ async def _unprocessable(request: Request, error: Exception) -> JSONResponse:
     """422 with the path of each bad field; never the whole of a bad value."""
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"detail": list(error.errors())[:50]}, status_code=422)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """For the log alone: the caller left before the body was there."""
+    return Response(status_code=499)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
