@@ -31,6 +31,10 @@ def serve(
         int | None, typer.Option(help="Processes, for machines with many cores.")
     ] = None,
     api_keys_file: Annotated[Path | None, typer.Option(help="One NAME:KEY a line.")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="PEM; with --tls-key the service speaks HTTPS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM, of --tls-cert.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error.")] = None,
     settings_file: Annotated[
         Path | None, typer.Option("--settings", help="TOML file; see docs/executor.md.")
@@ -53,6 +57,8 @@ def serve(
         "sandboxes": sandboxes,
         "workers": workers,
         "api_keys_file": api_keys_file,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
         "log_level": log_level,
     }
     try:

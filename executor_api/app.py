@@ -1,18 +1,22 @@
 """The FastAPI application and its life: verify the runtime, warm the sandboxes, serve, drain."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
+from starlette.requests import ClientDisconnect
 
+from executor_api.auth import Failures
 from executor_api.body import Bodies
 from executor_api.compression import CompressionMiddleware
 from executor_api.execution import Executor
+from executor_api.keys import KeyRing
 from executor_api.request_log import RequestLogMiddleware
 from executor_api.routes import health, programs, run_code
 from executor_api.sandbox.runtime import Runtime, RuntimeInfo
@@ -41,7 +45,8 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
         lifespan=_lifespan,
     )
     app.state.settings, app.state.verified = settings, verified
-    app.state.keys = settings.keys()
+    app.state.keys = KeyRing(settings.keys, settings.api_keys_file)
+    app.state.failures = Failures(settings.auth_failures)
     app.state.bodies = Bodies(settings.queue_bytes)
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(RequestLogMiddleware)  # the outer one
@@ -49,6 +54,7 @@ def create_app(settings: Settings | None = None, verified: Verified | None = Non
     app.include_router(programs.router)
     app.include_router(run_code.router)
     app.add_exception_handler(RequestValidationError, _unprocessable)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
@@ -58,14 +64,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     verified = app.state.verified or await verified_runtime(settings)
     app.state.runtime_info = verified[1]
-    async with running_executor(settings, verified[0]) as app.state.executor:
-        yield
+    keys: KeyRing = app.state.keys
+    watch = asyncio.create_task(keys.watch())
+    try:
+        async with running_executor(settings, verified[0], keys) as app.state.executor:
+            yield
+    finally:
+        watch.cancel()
 
 
 @contextlib.asynccontextmanager
-async def running_executor(settings: Settings, runtime: Runtime) -> AsyncIterator[Executor]:
+async def running_executor(
+    settings: Settings, runtime: Runtime, keys: KeyRing | None = None
+) -> AsyncIterator[Executor]:
     """An executor whose sandboxes are starting; at the end all of them are gone."""
-    scheduler = make_scheduler(settings, runtime)
+    keys = KeyRing(settings.keys) if keys is None else keys
+    scheduler = make_scheduler(settings, runtime, keys)
     try:
         await scheduler.start()
         yield Executor(scheduler, runtime.name, settings.maxima, settings.program_seconds)
@@ -100,15 +114,12 @@ def make_runtime(settings: Settings) -> Runtime:
     return RunscRuntime(runsc=settings.runsc, interpreter=Interpreter(settings.guest_prefix))
 
 
-def make_scheduler(settings: Settings, runtime: Runtime) -> Scheduler:
-    share = settings.key_share if len(settings.keys()) > 1 else 1.0
+def make_scheduler(settings: Settings, runtime: Runtime, keys: KeyRing) -> Scheduler:
     return Scheduler(
         runtime,
         sandboxes=settings.sandboxes,
         room=Room(settings.queue_programs, settings.queue_bytes),
-        key_room=Room(
-            max(1, int(settings.queue_programs * share)), max(1, int(settings.queue_bytes * share))
-        ),
+        key_room=lambda name: Room(*settings.key_room(keys.key(name), len(keys))),
         attempts=settings.attempts,
         programs_per_sandbox=settings.programs_per_sandbox,
         spare_mb=settings.spare_mb,
@@ -119,6 +130,11 @@ async def _unprocessable(request: Request, error: Exception) -> JSONResponse:
     """422 with the path of each bad field; never the whole of a bad value."""
     assert isinstance(error, RequestValidationError)
     return JSONResponse({"detail": list(error.errors())[:50]}, status_code=422)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """For the log alone: the caller left before the body was there."""
+    return Response(status_code=499)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from executor_api.judge.literals import literal
+
 M = TypeVar("M", bound=BaseModel)
 
 _CHUNK = 1 << 20
@@ -22,6 +24,9 @@ _LARGE_BYTES = 1 << 16
 """From here on a thread reads it: other requests go on."""
 _IDLE_SECONDS = 60.0
 _SHOWN_CHARS = 200
+_MOST_ERRORS = 1000
+_VALUE_BYTES = 16
+"""Counted for each comma: small values take 40 times their text once they are parsed."""
 _ENCODINGS = ("identity", "gzip", "zstd")
 
 
@@ -29,14 +34,14 @@ class Bodies:
     """The bodies being read at this moment, all requests together at most ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held = 0
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
     def body(self, limit: int) -> Iterator["Body"]:
         """One body of at most ``limit`` bytes; its bytes count until the end of the context."""
-        body = Body(self, min(limit, self._limit))
+        body = Body(self, min(limit, self.limit))
         try:
             yield body
         finally:
@@ -45,10 +50,10 @@ class Bodies:
     def hold(self, count: int) -> None:
         """Count so many more; 503 where that is too much."""
         with self._lock:
-            if count > 0 and self._held + count > self._limit:
+            if count > 0 and self._held + count > self.limit:
                 raise HTTPException(
                     503,
-                    f"requests of {self._limit} bytes are being read: try again later",
+                    f"requests of {self.limit} bytes are being read: try again later",
                     headers={"Retry-After": "1"},
                 )
             self._held += count
@@ -65,9 +70,19 @@ class Body:
         """Append; 413 beyond the limit."""
         if len(data) + len(part) > self.limit:
             raise HTTPException(413, f"the body exceeds {self.limit} bytes: split the batch")
-        self._bodies.hold(len(part))
-        self.held += len(part)
+        self._hold(len(part))
         data += part
+
+    def count_values(self, data: bytearray) -> None:
+        """Hold for what parsing makes of ``data``; 413 where no body may hold so much."""
+        commas = data.count(b",")
+        if len(data) + commas * _VALUE_BYTES > self._bodies.limit:
+            raise HTTPException(413, f"the body holds about {commas} values: split the batch")
+        self._hold(commas * _VALUE_BYTES)
+
+    def _hold(self, count: int) -> None:
+        self._bodies.hold(count)
+        self.held += count
 
 
 async def parse(request: Request, model: type[M]) -> M:
@@ -84,7 +99,7 @@ async def parse(request: Request, model: type[M]) -> M:
     with state.bodies.body(state.settings.max_body_bytes) as body:
         raw = await _read(request, body)
         if encoding == "identity" and len(raw) < _LARGE_BYTES:
-            return _validated(raw, model)
+            return validated(raw, model)
         return await asyncio.to_thread(_decoded, raw, encoding, body, model)
 
 
@@ -108,7 +123,9 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 
 def _decoded(raw: bytearray, encoding: str, body: Body, model: type[M]) -> M:
-    return _validated(raw if encoding == "identity" else _expand(raw, encoding, body), model)
+    data = raw if encoding == "identity" else _expand(raw, encoding, body)
+    body.count_values(data)
+    return validated(data, model)
 
 
 def _expand(raw: bytearray, encoding: str, body: Body) -> bytearray:
@@ -130,23 +147,39 @@ def _reader(raw: bytearray, encoding: str) -> BinaryIO:
     return decompressor.stream_reader(raw, read_across_frames=True)
 
 
-def _validated(raw: bytearray, model: type[M]) -> M:
+def validated(raw: bytearray, model: type[M]) -> M:
+    """Return ``raw``, JSON, as ``model``; ``RequestValidationError`` names each bad field."""
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        errors = [_bounded(item) for item in error.errors(include_url=False)]
-        raise RequestValidationError(errors) from None
+        raise RequestValidationError(_listed(error, raw)) from None
+
+
+def _listed(error: ValidationError, raw: bytearray) -> list[dict[str, Any]]:
+    """The errors, unless there are so many that listing them takes long."""
+    count = error.error_count()
+    if count <= _MOST_ERRORS:
+        return [_bounded(item) for item in error.errors(include_url=False)]
+    message = f"{count} fields are bad or unknown: send those of GET /openapi.json"
+    return [{"type": "too_many_errors", "loc": ("body",), "msg": message, "input": glimpse(raw)}]
 
 
 def _bounded(item: ErrorDetails) -> dict[str, Any]:
     """An error with at most a glimpse of the offending value."""
     error: dict[str, Any] = dict(item)
     error.pop("ctx", None)
-    error["loc"] = ("body", *error["loc"])
+    error["loc"] = ("body", *(_cut(x) if isinstance(x, str) else x for x in error["loc"]))
+    error["msg"] = _cut(error["msg"])
     error["input"] = glimpse(error.get("input"))
     return error
 
 
 def glimpse(value: object) -> str:
-    text = repr(value)[: _SHOWN_CHARS + 1]
+    """The beginning of a plain value; only so much of it is read."""
+    if isinstance(value, bytes | bytearray):
+        return _cut(value[: 4 * _SHOWN_CHARS].decode(errors="replace"))
+    return literal(value, _SHOWN_CHARS)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"

@@ -304,10 +304,17 @@ def _check_maximum(name: str, value: float, loc: tuple[str | int, ...], maxima: 
 
 
 def _plans(request: ExecuteRequest, maxima: Maxima) -> list[tuple[ExecuteProgram, Plan]]:
-    return [
-        (program, _plan(program, ("programs", index), maxima))
-        for index, program in enumerate(request.programs)
-    ]
+    end = time.monotonic() + request.deadline_seconds
+    plans = []
+    for index, program in enumerate(request.programs):
+        if index and time.monotonic() > end:
+            raise BadRequest(
+                ("deadline_seconds",),
+                f"reading the tests of {index} programs took longer: raise it or split the batch",
+                request.deadline_seconds,
+            )
+        plans.append((program, _plan(program, ("programs", index), maxima)))
+    return plans
 
 
 def _plan(program: ExecuteProgram, loc: tuple[str | int, ...], maxima: Maxima) -> Plan:

@@ -87,9 +87,9 @@ class Served:
 
 
 class Queue:
-    """``room`` for all keys together, ``key_room`` for each."""
+    """``room`` for all keys together, ``key_room`` for the key of a name."""
 
-    def __init__(self, room: Room, key_room: Room) -> None:
+    def __init__(self, room: Room, key_room: Callable[[str], Room]) -> None:
         self._room, self._key_room = room, key_room
         self._lines: OrderedDict[str, _Line] = OrderedDict()
         """Of the keys that wait, the longest unserved first."""
@@ -109,6 +109,10 @@ class Queue:
         """How many keys have programs waiting."""
         return len(self._lines)
 
+    def waiting(self) -> dict[str, tuple[int, int]]:
+        """Programs and bytes that wait, by key."""
+        return {key: (len(line.jobs), line.bytes) for key, line in self._lines.items()}
+
     def oldest_seconds(self) -> float:
         """Age of the job that waits longest; 0 where none waits."""
         heads = (next(iter(line.jobs)).submitted for line in self._lines.values())
@@ -116,9 +120,10 @@ class Queue:
 
     def check(self, key: str, programs: int, size: int) -> None:
         """Whether so much more of ``key`` may wait: ``NeverFits``, ``Refused``."""
-        self._check_ever_fits(programs, size)
+        key_room = self._key_room(key)
+        _check_ever_fits(programs, size, key_room)
         line = self._lines.get(key) or _Line()
-        if excess := _excess(len(line.jobs), line.bytes, programs, size, self._key_room):
+        if excess := _excess(len(line.jobs), line.bytes, programs, size, key_room):
             raise KeyShareFull(excess)
         if excess := _excess(self._programs, self._bytes, programs, size, self._room):
             raise QueueFull(excess)
@@ -159,13 +164,6 @@ class Queue:
         """The worker is free; it keeps its sandbox, and so its key."""
         if worker.key is not None and self._serving[worker.key] > 0:
             self._serving[worker.key] -= 1
-
-    def _check_ever_fits(self, programs: int, size: int) -> None:
-        most = self._key_room
-        if programs > most.programs:
-            raise NeverFits(f"{programs} programs in one request, and at most {most.programs}")
-        if size > most.bytes:
-            raise NeverFits(f"{size} bytes of programs in one request, and at most {most.bytes}")
 
     def _add(self, job: Job) -> None:
         line = self._lines.setdefault(job.key, _Line())
@@ -211,6 +209,13 @@ class Queue:
             waiter = self._idle.pop(worker)
             if not waiter.done():  # the worker is being cancelled
                 waiter.set_result(self._take(worker, key))
+
+
+def _check_ever_fits(programs: int, size: int, most: Room) -> None:
+    if programs > most.programs:
+        raise NeverFits(f"{programs} programs in one request, and at most {most.programs}")
+    if size > most.bytes:
+        raise NeverFits(f"{size} bytes of programs in one request, and at most {most.bytes}")
 
 
 def _excess(waiting: int, waiting_bytes: int, more: int, more_bytes: int, room: Room) -> int:

@@ -5,6 +5,7 @@ directory as it is first imported; ``supervisor`` sets that for worker processes
 """
 
 import os
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -82,6 +83,60 @@ RECEIVED_BYTES = Counter(
 SENT_BYTES = Counter(
     "coderl_http_sent_bytes", "Bodies of responses, as they travelled", registry=REGISTRY
 )
+AUTHENTICATION_FAILURES = Counter(
+    "coderl_authentication_failures",
+    "Requests without a valid key, by the status they were answered",
+    ["status"],
+    registry=REGISTRY,
+)
+KEY_REQUESTS = Counter(
+    "coderl_key_requests", "Requests answered, by key", ["key", "status"], registry=REGISTRY
+)
+KEY_PROGRAMS = Counter("coderl_key_programs", "Programs admitted", ["key"], registry=REGISTRY)
+KEY_SANDBOX_SECONDS = Counter(
+    "coderl_key_sandbox_seconds",
+    "For which programs of the key had a sandbox",
+    ["key"],
+    registry=REGISTRY,
+)
+KEY_QUEUE_PROGRAMS = Gauge(
+    "coderl_key_queue_programs",
+    "Programs of the key waiting for a sandbox",
+    ["key"],
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+KEY_QUEUE_BYTES = Gauge(
+    "coderl_key_queue_bytes",
+    "Of those and their tests, as they travelled",
+    ["key"],
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+
+_MOST_KEYS = 1000
+_OTHERS = "others"
+_labels: set[str] = set()
+
+
+def key_label(name: str) -> str:
+    """The label of a key's metrics: its name, or ``others`` beyond the first 1,000 names. Keys
+    come and go with their file, and a label stays for ever."""
+    if name not in _labels and len(_labels) < _MOST_KEYS:
+        _labels.add(name)
+    return name if name in _labels else _OTHERS
+
+
+def observe_keys(waiting: Mapping[str, tuple[int, int]]) -> None:
+    """Bring the gauges of all keys up to date: programs and bytes that wait, by key."""
+    totals = dict.fromkeys([*_labels, _OTHERS], (0, 0))
+    for name, (programs, size) in waiting.items():
+        label = key_label(name)
+        so_far = totals.get(label, (0, 0))
+        totals[label] = so_far[0] + programs, so_far[1] + size
+    for label, (programs, size) in totals.items():
+        KEY_QUEUE_PROGRAMS.labels(label).set(programs)
+        KEY_QUEUE_BYTES.labels(label).set(size)
 
 
 def render() -> bytes:

@@ -94,6 +94,8 @@ def _note(scope: Scope, exchange: _Exchange, seconds: float) -> None:
     metrics.SENT_BYTES.inc(exchange.sent)
     quiet = route in _PROBES and status < 400
     state = scope.get("state", {})
+    if "key" in state:
+        metrics.KEY_REQUESTS.labels(metrics.key_label(state["key"]), status).inc()
     (log.debug if quiet else log.info)(
         "request",
         method=scope["method"],

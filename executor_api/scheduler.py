@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -83,7 +83,7 @@ class Scheduler:
         *,
         sandboxes: int,
         room: Room,
-        key_room: Room,
+        key_room: Callable[[str], Room],
         attempts: int,
         programs_per_sandbox: int,
         spare_mb: int,
@@ -154,6 +154,7 @@ class Scheduler:
         metrics.QUEUE_OLDEST_SECONDS.set(self._queue.oldest_seconds())
         metrics.SANDBOXES_READY.set(self._ready)
         metrics.SANDBOXES_LEASED.set(self._leased)
+        metrics.observe_keys(self._queue.waiting())
 
     async def _observe_regularly(self) -> None:
         """For the scrapes that another process answers."""
@@ -192,6 +193,7 @@ class Scheduler:
         ]
         self._queue.put(jobs)
         self._unfinished.update(jobs)
+        metrics.KEY_PROGRAMS.labels(metrics.key_label(key)).inc(len(jobs))
         for job in jobs:
             job.done.add_done_callback(partial(self._finished, job))
         return jobs
@@ -270,10 +272,13 @@ class Scheduler:
 
     async def _lease(self, job: Job, link: Link) -> str | None:
         self._leased += 1
+        began = time.monotonic()
         try:
             return await self._perform(job, link)
         finally:
             self._leased -= 1
+            label = metrics.key_label(job.key)
+            metrics.KEY_SANDBOX_SECONDS.labels(label).inc(time.monotonic() - began)
 
     @staticmethod
     def _too_late(job: Job) -> bool:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -44,11 +45,12 @@ def serve(settings: Settings) -> int:
             f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): "
             "stop what uses it, or choose another --port"
         )
+    announce = partial(_announce, "https" if settings.tls_cert else "http")
     with listener:
         if settings.workers == 1:
-            return _run(settings, listener, lambda ready: _announce(ready, listener))
+            return _run(settings, listener, lambda ready: announce(ready, listener))
         shares = [settings.share(worker) for worker in range(settings.workers)]
-        return Supervisor(_work, listener, shares, _announce).run()
+        return Supervisor(_work, listener, shares, announce).run()
 
 
 def _work(settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]) -> int:
@@ -67,9 +69,9 @@ def _refuse(message: str) -> int:
     return 1
 
 
-def _announce(ready: Ready, listener: socket.socket) -> None:
+def _announce(scheme: str, ready: Ready, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    address = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"coderl executor ready at {address} (runtime {ready.runtime})", flush=True)
 
 
@@ -94,7 +96,7 @@ async def _serve(
     settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]
 ) -> int:
     app = create_app(settings, await verified_runtime(settings))
-    server = _Server(app, settings.drain_seconds)
+    server = _Server(app, settings)
     announcement = asyncio.create_task(_say_when_ready(server, ready))
     try:
         await server.serve(sockets=[listener])
@@ -106,15 +108,20 @@ async def _serve(
 class _Server(uvicorn.Server):
     """Says when it listens, and drains before it stops listening."""
 
-    def __init__(self, app: FastAPI, drain_seconds: float) -> None:
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=_WRITE_SECONDS
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_WRITE_SECONDS,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
         super().__init__(config)
         self.app = app
         self.listening = asyncio.Event()
         self.failed = False
-        self._drain_seconds = drain_seconds
+        self._drain_seconds = settings.drain_seconds
         self._draining: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 

@@ -2,7 +2,10 @@
 
 import ipaddress
 import os
+import ssl
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,6 +16,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from executor_api.keys import Entry, Key, file_entries, parse_keys, setting_entries
 
 SETTINGS_FILE_VARIABLE = "CODERL_SETTINGS_FILE"
 
@@ -53,7 +58,13 @@ class Settings(BaseSettings):
     api_keys: str = ""
     """Comma-separated ``KEY`` or ``NAME:KEY``."""
     api_keys_file: Path | None = None
-    """One ``KEY`` or ``NAME:KEY`` a line; ``#`` starts a comment."""
+    """The same, one a line, limits of its own after a key (see ``keys``); ``#`` starts a comment.
+    Read again when it changes."""
+    auth_failures: int = Field(20, ge=1)
+    """Requests without a valid key, of one address within a minute; beyond is 429."""
+    tls_cert: Path | None = None
+    """Certificate chain, PEM; with ``tls_key`` the service speaks HTTPS."""
+    tls_key: Path | None = None
     maxima: Maxima = Maxima()
     max_body_bytes: int = 128_000_000
     """Of a request, after decompression."""
@@ -82,6 +93,8 @@ class Settings(BaseSettings):
     """The gVisor binary: a name on PATH, or a path."""
     docker_image: str = "coderl-sandbox"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    _parts: int = 1
+    """Workers that share what keys may fill."""
 
     @classmethod
     def settings_customise_sources(
@@ -106,6 +119,24 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_key" if self.tls_key is None else "tls_cert"
+            raise ValueError(f"{missing} is not set: TLS needs both tls_cert and tls_key")
+        if self.tls_cert is not None:
+            self._check_certificate(self.tls_cert)
+        return self
+
+    def _check_certificate(self, certificate: Path) -> None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, self.tls_key)
+        except OSError as error:
+            raise ValueError(
+                f"tls_cert {str(certificate)!r} and tls_key {str(self.tls_key)!r} cannot be used "
+                f"({error.strerror or error}): give PEM files of a certificate and its own key"
+            ) from None
+
+    @model_validator(mode="after")
     def _a_sandbox_for_each_worker(self) -> Self:
         if self.workers > self.sandboxes:
             raise ValueError(
@@ -116,7 +147,7 @@ class Settings(BaseSettings):
 
     def share(self, worker: int) -> Self:
         """The settings of one of ``workers``, counted from 0: its part of what they share."""
-        return self.model_copy(
+        part = self.model_copy(
             update={
                 "workers": 1,
                 "sandboxes": (self.sandboxes + self.workers - 1 - worker) // self.workers,
@@ -124,29 +155,25 @@ class Settings(BaseSettings):
                 "queue_bytes": max(1, self.queue_bytes // self.workers),
             }
         )
+        part._parts = self.workers
+        return part
 
-    def keys(self) -> dict[str, str]:
-        """Key → its name."""
-        entries = self.api_keys.split(",")
+    def keys(self) -> tuple[Key, ...]:
+        """The keys as they are set now; ``ValueError`` where an entry cannot be used."""
+        entries: Iterable[Entry] = setting_entries(self.api_keys)
         if self.api_keys_file is not None:
-            entries += self._file_entries()
-        keys: dict[str, str] = {}
-        for entry in filter(None, map(str.strip, entries)):
-            name, separator, key = entry.rpartition(":")
-            if not key or (separator and not name):
-                raise ValueError(f"API key entry {name + separator!r}…: write KEY or NAME:KEY")
-            keys[key] = name or f"key{len(keys) + 1}"
-        return keys
+            entries = chain(entries, file_entries(self.api_keys_file))
+        return parse_keys(entries)
 
-    def _file_entries(self) -> list[str]:
-        assert self.api_keys_file is not None
-        try:
-            lines = self.api_keys_file.read_text().splitlines()
-        except OSError as error:
-            raise ValueError(
-                f"api_keys_file {str(self.api_keys_file)!r} cannot be read: {error.strerror}"
-            ) from None
-        return [line for line in lines if not line.lstrip().startswith("#")]
+    def key_room(self, key: Key | None, names: int) -> tuple[int, int]:
+        """Programs and bytes that ``key``, one of ``names``, may have waiting."""
+        share = self.key_share if names > 1 else 1.0
+        programs, size = int(self.queue_programs * share), int(self.queue_bytes * share)
+        if key is not None and key.queue_programs is not None:
+            programs = min(key.queue_programs // self._parts, self.queue_programs)
+        if key is not None and key.queue_bytes is not None:
+            size = min(key.queue_bytes // self._parts, self.queue_bytes)
+        return max(1, programs), max(1, size)
 
 
 def _is_loopback(host: str) -> bool:

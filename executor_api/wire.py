@@ -6,13 +6,14 @@ Service and client share this module, so it imports neither a web framework nor 
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     WithJsonSchema,
     model_validator,
@@ -86,10 +87,22 @@ class _Result(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
 
+T = TypeVar("T")
+FirstError = Annotated[T, FailFast()]
+"""Reports only its first bad item: a body of nothing but bad items would cost 600 times its size
+in errors."""
+
+
 # --- requests ---------------------------------------------------------------------------
 
 
-class ExecuteLimits(_Model):
+class _Limits(_Model):
+    """Frozen, and so hashable: programs without limits of their own share the default."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ExecuteLimits(_Limits):
     """Limits of one test. The server caps each; asking for more is a 422 naming the maximum."""
 
     cpu_seconds: float = Field(5.0, gt=0)
@@ -183,7 +196,7 @@ class ExecuteProgram(_Model):
     id: str = Field("", max_length=500)
     language: LanguageName = PYTHON
     code: str
-    tests: list[TestCase] = Field(min_length=1)
+    tests: FirstError[list[TestCase]] = Field(min_length=1)
     checker: Checker | None = None
     limits: ExecuteLimits = ExecuteLimits()
     isolation: Literal["program", "test", "sandbox"] = "program"
@@ -192,14 +205,14 @@ class ExecuteProgram(_Model):
 
 
 class ExecuteRequest(_Model):
-    programs: list[ExecuteProgram] = Field(min_length=1)
+    programs: FirstError[list[ExecuteProgram]] = Field(min_length=1)
     deadline_seconds: float = Field(300.0, gt=0)
     deduplicate: bool = True
     """Run programs that are identical in all but ``id`` once; false for programs whose answer
     depends on chance or time."""
 
 
-class TraceLimits(_Model):
+class TraceLimits(_Limits):
     """Limits of one traced run."""
 
     cpu_seconds: float = Field(10.0, gt=0)
@@ -228,7 +241,7 @@ class TraceProgram(_Model):
 
 
 class TraceRequest(_Model):
-    programs: list[TraceProgram] = Field(min_length=1)
+    programs: FirstError[list[TraceProgram]] = Field(min_length=1)
     deadline_seconds: float = Field(300.0, gt=0)
     deduplicate: bool = True
 

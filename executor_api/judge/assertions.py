@@ -18,7 +18,7 @@ from typing import Any, Literal
 from executor_api.judge import host
 from executor_api.judge.interpreter import AssertionFailed, Interpreter
 from executor_api.judge.literals import parse_python
-from executor_api.judge.references import DEFERRED, Key, Program
+from executor_api.judge.references import DEFERRED, Key, Program, Work
 from executor_api.judge.verdicts import Failure, call_failure
 from executor_api.observation import End, Observation, Outcome
 from executor_api.wire import Verdict
@@ -138,32 +138,33 @@ def _wrong(message: str) -> Failure:
     return Failure(Verdict.WRONG_ANSWER, message[:300])
 
 
-def convert(code: str, program_code: str) -> Conversion | None:
-    """Turn test code into calls; None where it does not convert.
+def convert(code: str, program_code: str, work: Work | None = None) -> Conversion | None:
+    """Turn test code into calls; None where it does not convert, or takes too much ``work``.
 
     Raise ``SyntaxError`` where ``code`` is not Python, and ``NoAssertion`` where it has no
     assertion to execute.
     """
-    tree = parse_python(code)
     if len(code) > _MAX_CODE:
         return None
+    tree = parse_python(code)
     found = _DEFINITION.findall(program_code)
     classes = frozenset(name for kind, name in found if kind == "class")
     functions = frozenset(name for kind, name in found if kind != "class")
-    converted = _attempt(code, tree, Program(classes, functions))
+    work = work or Work()
+    converted = _attempt(code, tree, Program(classes, functions), work)
     if converted is not None and converted.asks:
         return converted
     # ``assert sum(10, 15) == 25``: where the test asks for nothing else of the program's, a
     # builtin's name that the program defines means the program's. Never otherwise: a program
     # must not replace the ``abs`` that its answer is checked with.
     if shadows := _shadowed(tree, program_code):
-        return _attempt(code, tree, Program(classes, functions, shadows)) or converted
+        return _attempt(code, tree, Program(classes, functions, shadows), work) or converted
     return converted
 
 
-def _attempt(code: str, tree: ast.Module, program: Program) -> Conversion | None:
+def _attempt(code: str, tree: ast.Module, program: Program, work: Work) -> Conversion | None:
     collector = _Collector()
-    interpreter = Interpreter(tree, code, program, collector)
+    interpreter = Interpreter(tree, code, program, collector, work)
     complete = True
     try:
         interpreter.run()

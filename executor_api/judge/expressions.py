@@ -56,7 +56,10 @@ class Expressions(References):
             raise Unsupported("assignment to an item")
         if isinstance(value, Reference | Function):
             raise Unsupported("a function in a container")
+        self._consume(index)
         owner[index] = value
+        if len(owner) & (len(owner) - 1) == 0 and type(owner) is dict:  # now and then
+            host.refuse_collisions(list(owner))
 
     def _decided(self, node: ast.expr) -> bool:
         value = self._plain(node)
@@ -117,7 +120,14 @@ class Expressions(References):
         items = self._items(node.elts)
         if items is DEFERRED:
             return DEFERRED
+        if isinstance(node, ast.Set):
+            self._check_hashed(items)
         return _DISPLAYS[type(node)](items)
+
+    def _check_hashed(self, items: list[Any]) -> None:
+        """Charge for the hashes of ``items``, which Python keeps for no tuple."""
+        self._consume(items)
+        host.refuse_collisions(items)
 
     def _items(self, nodes: list[ast.expr]) -> Any:
         """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is."""
@@ -146,6 +156,7 @@ class Expressions(References):
         values = self._items(node.values)
         if keys is DEFERRED or values is DEFERRED:
             return DEFERRED
+        self._check_hashed(keys)
         return dict(zip(keys, values, strict=True))
 
     def _unary(self, node: ast.UnaryOp) -> Any:
@@ -161,8 +172,9 @@ class Expressions(References):
         if left is DEFERRED or right is DEFERRED:
             return DEFERRED
         result = host.binary(type(operator).__name__, left, right)
-        if isinstance(result, str | bytes | list | tuple | set | frozenset):
-            self._spend(len(result))
+        self._spend(_length(result))
+        if isinstance(result, set | frozenset | dict):
+            host.refuse_collisions(list(result))
         return result
 
     def _bool(self, node: ast.BoolOp) -> Any:
@@ -210,6 +222,8 @@ class Expressions(References):
             return DEFERRED
         if isinstance(owner, type):
             raise Unsupported("a generic type")
+        if type(index) is tuple:
+            self._consume(index)
         result = owner[index]
         if isinstance(index, slice):
             self._spend(len(result))
@@ -258,10 +272,13 @@ class Expressions(References):
         if not complete:
             return DEFERRED
         if isinstance(node, ast.DictComp):
-            host.refuse_collisions([key for key, _ in rows])
+            self._check_hashed([key for key, _ in rows])
             return dict(rows)
         values = [value for (value,) in rows]
-        return host.plain_set(values) if isinstance(node, ast.SetComp) else values
+        if isinstance(node, ast.SetComp):
+            self._check_hashed(values)
+            return set(values)
+        return values
 
     def _generate(
         self, generators: list[ast.comprehension], parts: list[ast.expr], rows: list[list[Any]]
@@ -329,6 +346,9 @@ class Expressions(References):
             self._consume(owner)
         result = host.method(owner, name, values, keywords)
         self._spend(_length(owner) + _length(result))
+        for grown in (owner, result):
+            if isinstance(grown, set | frozenset | dict):
+                host.refuse_collisions(list(grown))
         return result
 
     def _call_host(self, node: ast.Call, function: Any) -> Any:
@@ -383,9 +403,9 @@ def _string_keys(value: Any) -> dict[str, Any]:
 
 
 def _length(value: Any) -> int:
-    return (
-        len(value) if isinstance(value, str | bytes | list | tuple | set | frozenset | dict) else 1
-    )
+    if isinstance(value, str | bytes | list | tuple | set | frozenset | dict):
+        return len(value)
+    return 1 + (value.bit_length() >> 6) if isinstance(value, int) else 1
 
 
 def _has_identity(left: Any, right: Any) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from executor_api.judge.collisions import too_many_collisions
+
 __all__ = [
     "BUILTINS",
     "HostFunction",
@@ -108,7 +110,7 @@ def _bounded_length(length: int) -> None:
 
 def refuse_collisions(items: Sequence[Any]) -> None:
     """Refuse many different items of one hash: they make a set or dict quadratic."""
-    if len(items) > 1000 and len({hash(x) for x in items}) * 4 < len(set(map(repr, items))):
+    if too_many_collisions(items):
         raise TooLarge("items chosen to have the same hash")
 
 
@@ -245,6 +247,12 @@ def _plain_frozenset(items: Iterable[Any] = ()) -> frozenset[Any]:
     return frozenset(plain_set(items))
 
 
+def _dict(items: Any = (), /, **more: Any) -> dict[Any, Any]:
+    pairs = list(items.items() if isinstance(items, dict) else items)
+    refuse_collisions([key for key, _ in pairs])
+    return dict(pairs, **more)
+
+
 def _counter(items: Iterable[Any] = ()) -> Counter[Any]:
     if not isinstance(items, dict):
         items = list(items)
@@ -280,7 +288,7 @@ def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _round(value: Any, digits: Any = None) -> Any:
-    if isinstance(digits, int) and abs(digits) > 10_000:
+    if isinstance(digits, int) and abs(digits) > 1000:
         raise TooLarge("rounding to so many digits")
     return round(value, digits) if digits is not None else round(value)
 
@@ -292,7 +300,7 @@ _TYPES: dict[str, type] = {
 _CONSTRUCT: dict[type, Callable[..., Any]] = {
     bool: bool,
     complex: complex,
-    dict: dict,
+    dict: _dict,
     float: float,
     frozenset: _plain_frozenset,
     Counter: _counter,
@@ -352,15 +360,23 @@ def call(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     """Call an allowed function or type, on arguments whose sizes the caller has bounded."""
     if not is_callable(function):
         raise Unsupported("calling such a value")
-    _bounded_ints(arguments)
+    _bounded_ints((*arguments, *keywords.values()))
+    if isinstance(getattr(function, "__self__", None), random.Random):
+        _bounded_draws(keywords)
     return _callable(function)(*arguments, **keywords)
+
+
+def _bounded_draws(keywords: dict[str, Any]) -> None:
+    """``random.choices(…, k=10**10)``; a sample is never larger than what it is taken from."""
+    if isinstance(draws := keywords.get("k"), int):
+        _bounded_length(draws)
 
 
 # --- modules ----------------------------------------------------------------------------
 
 _MATH = (
     "ceil copysign cos degrees e exp fabs floor fmod fsum gcd hypot inf isclose isfinite isinf "
-    "isnan isqrt lcm log log10 log2 nan pi pow radians sin sqrt tan tau trunc"
+    "isnan isqrt log log10 log2 nan pi pow radians sin sqrt tan tau trunc"
 )
 _STRING = "ascii_letters ascii_lowercase ascii_uppercase digits hexdigits punctuation whitespace"
 _RANDOM = "choice choices gauss randint random randrange sample seed shuffle uniform"
@@ -372,11 +388,16 @@ def _factorial(n: int) -> int:
     return math.factorial(n)
 
 
+def _lcm(*numbers: int) -> int:
+    _bounded_bits(sum(n.bit_length() for n in numbers if isinstance(n, int)))
+    return math.lcm(*numbers)
+
+
 def _members(module: Any, names: str) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names.split()}
 
 
-_MATH_MEMBERS = {**_members(math, _MATH), "factorial": _factorial}
+_MATH_MEMBERS = {**_members(math, _MATH), "factorial": _factorial, "lcm": _lcm}
 _FIXED_MODULES: dict[str, dict[str, Any]] = {
     "collections": {"Counter": Counter},
     "copy": {"copy": copy.copy, "deepcopy": copy.deepcopy},
@@ -451,6 +472,13 @@ def method(owner: Any, name: str, arguments: list[Any], keywords: dict[str, Any]
         _bounded_length((len(owner) + 1) * (1 + len(arguments[1])))
     if name == "join" and len(arguments) == 1:
         _bounded_length(len(owner) * len(list(arguments[0])))
+    if kind is random.Random:
+        _bounded_draws(keywords)
+    if kind in (set, frozenset):
+        for items in arguments:
+            refuse_collisions(list(items) if isinstance(items, Iterable) else [])
+    if kind is dict and name == "update" and arguments:
+        arguments = [_dict(arguments[0]), *arguments[1:]]
     if name == "sort" and keywords.keys() - {"reverse"}:
         raise Unsupported("sort with a key")
     return getattr(owner, name)(*arguments, **keywords)

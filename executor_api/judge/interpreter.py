@@ -20,7 +20,7 @@ from executor_api.judge import host
 from executor_api.judge.expressions import Break, Continue, Expressions
 from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
-from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, root
+from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, Work, root
 
 __all__ = ["AssertionFailed", "Interpreter"]
 
@@ -49,8 +49,15 @@ class Interpreter(Expressions):
     but the program's own opinion of its own results.
     """
 
-    def __init__(self, tree: ast.Module, seed: str, program: Program, calls: Calls) -> None:
-        super().__init__(seed, program, calls)
+    def __init__(
+        self,
+        tree: ast.Module,
+        seed: str,
+        program: Program,
+        calls: Calls,
+        work: Work | None = None,
+    ) -> None:
+        super().__init__(seed, program, calls, work)
         self._tree = tree
         self._depth = 0
         self.assertions = 0

@@ -12,9 +12,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from executor_api.judge.collisions import too_many_collisions
+
 __all__ = ["LiteralError", "literal", "parse", "parse_python"]
 
-MAX_CHARS = 16_000_000
+MAX_CHARS = 4_000_000
+"""Python's parser takes 500 bytes for each, in small items."""
 MAX_DEPTH = 100
 _LONGEST_DECIMAL = 1 << 14_000  # below the 4,300 digits that int() and repr() refuse
 _NAMES = {"inf": math.inf, "nan": math.nan}
@@ -39,7 +42,7 @@ def parse_python(source: str) -> ast.Module:
 def parse(text: str) -> Any:
     """Return the value that ``text`` is the literal of; raise ``LiteralError`` otherwise."""
     if len(text) > MAX_CHARS:
-        raise LiteralError(f"longer than {MAX_CHARS:,} characters")
+        raise LiteralError(f"longer than {MAX_CHARS:,} characters (JSON may be longer)")
     try:
         body = parse_python(text.strip()).body
     except SyntaxError as error:
@@ -72,26 +75,37 @@ def _value(node: ast.expr, depth: int) -> Any:
     return convert(node, depth - 1)
 
 
-def _display(build: Callable[[Iterable[Any]], Any]) -> Callable[[Any, int], Any]:
-    def convert(node: Any, depth: int) -> Any:
-        try:
-            return build([_value(item, depth) for item in node.elts])
-        except TypeError:
-            raise _refuse(node, "an unhashable item in a set") from None
+def _list(node: ast.List, depth: int) -> list[Any]:
+    return [_value(item, depth) for item in node.elts]
 
-    return convert
+
+def _tuple(node: ast.Tuple, depth: int) -> tuple[Any, ...]:
+    return tuple([_value(item, depth) for item in node.elts])
+
+
+def _set(node: ast.Set, depth: int) -> set[Any]:
+    items = [_value(item, depth) for item in node.elts]
+    _check_hashes(node, items, "an unhashable item in a set")
+    return set(items)
 
 
 def _dict(node: ast.Dict, depth: int) -> dict[Any, Any]:
-    result: dict[Any, Any] = {}
-    for key, value in zip(node.keys, node.values, strict=True):
-        if key is None:
-            raise _refuse(node, "not a literal: '**'")
-        try:
-            result[_value(key, depth)] = _value(value, depth)
-        except TypeError:
-            raise _refuse(key, "an unhashable dict key") from None
-    return result
+    if None in node.keys:
+        raise _refuse(node, "not a literal: '**'")
+    keys = [_value(key, depth) for key in node.keys if key is not None]
+    _check_hashes(node, keys, "an unhashable dict key")
+    return dict(zip(keys, [_value(value, depth) for value in node.values], strict=True))
+
+
+def _check_hashes(node: ast.expr, items: list[Any], unhashable: str) -> None:
+    try:
+        for item in items:
+            hash(item)
+        collide = too_many_collisions(items)
+    except TypeError:
+        raise _refuse(node, unhashable) from None
+    if collide:
+        raise _refuse(node, "items chosen to have the same hash")
 
 
 def _name(node: ast.Name, depth: int) -> float:
@@ -122,7 +136,10 @@ def _sum(node: ast.BinOp, depth: int) -> complex:
     if isinstance(node.op, ast.Add | ast.Sub) and isinstance(node.right, ast.Constant):
         left, right = _value(node.left, depth), node.right.value
         if type(left) in (int, float) and type(right) is complex:
-            return complex(left + right if isinstance(node.op, ast.Add) else left - right)
+            try:
+                return complex(left + right if isinstance(node.op, ast.Add) else left - right)
+            except OverflowError:
+                raise _refuse(node, "an int too large for a complex number") from None
     raise _refuse(node, "not a literal: an operator")
 
 
@@ -132,6 +149,8 @@ def _call(node: ast.Call, depth: int) -> Any:
         raise _refuse(node, "not a literal: a call")
     arguments = [_value(argument, depth) for argument in node.args]
     try:
+        if name in ("set", "frozenset") and arguments:
+            _check_hashes(node, list(arguments[0]), "an unhashable item in a set")
         return _CONSTRUCTORS[name](*arguments)
     except (TypeError, ValueError, OverflowError):
         raise _refuse(node, f"not a literal: {name}() of that") from None
@@ -154,9 +173,9 @@ _CONSTRUCTORS: dict[str | None, Callable[..., Any]] = {
     "complex": _construct_complex,
 }
 _CONVERT: dict[type[ast.expr], Callable[[Any, int], Any]] = {
-    ast.List: _display(list),
-    ast.Tuple: _display(tuple),
-    ast.Set: _display(set),
+    ast.List: _list,
+    ast.Tuple: _tuple,
+    ast.Set: _set,
     ast.Dict: _dict,
     ast.Name: _name,
     ast.Attribute: _attribute,

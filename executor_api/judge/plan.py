@@ -14,6 +14,7 @@ from executor_api.guest import codec
 from executor_api.judge import text, values
 from executor_api.judge.assertions import Conversion, NoAssertion, convert, observed
 from executor_api.judge.literals import LiteralError, literal, parse
+from executor_api.judge.references import Work
 from executor_api.judge.verdicts import Failure, call_failure, stdio_failure
 from executor_api.observation import NO_VALUE, Observation
 from executor_api.wire import TestResult, Verdict
@@ -74,8 +75,9 @@ def plan(program: wire.ExecuteProgram) -> Plan:
     guest_tests: list[dict[str, Any]] = []
     slices: list[slice] = []
     planned: list[_Planned] = []
+    work = Work()
     for index, test in enumerate(program.tests):
-        one = _plan_test(program, test, ("tests", index))
+        one = _plan_test(program, test, ("tests", index), work)
         slices.append(slice(len(guest_tests), len(guest_tests) + len(one.guest_tests)))
         guest_tests += one.guest_tests
         planned.append(one)
@@ -97,13 +99,13 @@ def overall(tests: Sequence[TestResult]) -> tuple[Verdict, int | None, Trust]:
 
 
 def _plan_test(
-    program: wire.ExecuteProgram, test: wire.TestCase, loc: tuple[str | int, ...]
+    program: wire.ExecuteProgram, test: wire.TestCase, loc: tuple[str | int, ...], work: Work
 ) -> _Planned:
     if isinstance(test, wire.StdioTest):
         return _plan_stdio(test, program.checker)
     if isinstance(test, wire.CallTest):
         return _plan_call(test, program.checker, loc)
-    return _plan_assert(test, program.code, loc)
+    return _plan_assert(test, program.code, loc, work)
 
 
 def _plan_stdio(test: wire.StdioTest, checker: wire.Checker | None) -> _Planned:
@@ -195,10 +197,12 @@ def _encoded(value: Any, loc: tuple[str | int, ...]) -> Any:
         raise PlanError(loc, message, literal(value, _SHOWN)) from None
 
 
-def _plan_assert(test: wire.AssertTest, program_code: str, loc: tuple[str | int, ...]) -> _Planned:
+def _plan_assert(
+    test: wire.AssertTest, program_code: str, loc: tuple[str | int, ...], work: Work
+) -> _Planned:
     where = (*loc, "code")
     try:
-        conversion = convert(test.code, program_code)
+        conversion = convert(test.code, program_code, work)
     except SyntaxError as error:
         message = f"not Python: {error.msg} (line {error.lineno}); correct the test code"
         raise PlanError(where, message, test.code) from None

@@ -16,12 +16,23 @@ from executor_api.judge import host
 from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
 
-__all__ = ["DEFERRED", "Calls", "Function", "Key", "Program", "Reference", "References", "root"]
+__all__ = [
+    "DEFERRED",
+    "Calls",
+    "Function",
+    "Key",
+    "Program",
+    "Reference",
+    "References",
+    "Work",
+    "root",
+]
 
 Key = tuple[int, ...]
 """A call's place: the id of its syntax node, then the loop turns around it."""
 
 _BUDGET = 500_000
+_PROGRAM_BUDGET = 20_000_000
 _MAX_SOURCE = 1_000_000
 _PYTHON_BUILTINS = frozenset(dir(builtins))
 
@@ -42,6 +53,13 @@ class Calls(Protocol):
 
     def ask(self, key: Key, form: Callable[[], dict[str, Any]]) -> Any:
         """Return the program's answer to the guest test, or ``DEFERRED``."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What the host still does for the test code of one program, all its tests together."""
+
+    left: int = _PROGRAM_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,8 @@ class Function:
 class References(ABC):
     """The state of one run of test code, and its dealings with the program."""
 
-    def __init__(self, seed: str, program: Program, calls: Calls) -> None:
+    def __init__(self, seed: str, program: Program, calls: Calls, work: Work | None = None) -> None:
+        self._work = work or Work()
         self._program = program
         self._calls = calls
         self._scopes: list[dict[str, Any]] = [{}]
@@ -102,7 +121,8 @@ class References(ABC):
 
     def _spend(self, amount: int) -> None:
         self._budget -= amount
-        if self._budget < 0:
+        self._work.left -= amount
+        if self._budget < 0 or self._work.left < 0:
             raise host.TooLarge("more work than the host does for one test")
 
     def _lookup(self, name: str) -> tuple[Any] | None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from executor_api.judge.collisions import too_many_collisions
 from executor_api.judge.literals import literal
 
 __all__ = ["Rules", "difference", "unordered_difference"]
@@ -129,8 +130,10 @@ def _dict_apart(
         return f"{_at(path)}expected {len(e)} keys, got {len(a)}"
     if rules.json_keys and _all_keys(a, int) and _all_keys(e, str):
         a = {literal(key): value for key, value in a.items()}
-    exact_keys = {_key(key): key for key in a}
-    if len(exact_keys) < len(a):  # several nan
+    marked_keys = [_key(key) for key in a]
+    collide = too_many_collisions(marked_keys)
+    exact_keys = {} if collide else dict(zip(marked_keys, a, strict=True))
+    if len(exact_keys) < len(a):  # or several nan
         return _multiset_apart(list(a.items()), list(e.items()), rules, path, depth)
     for key, value in e.items():
         marked = _key(key)

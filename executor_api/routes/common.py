@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from executor_api.body import glimpse
 from executor_api.execution import BadRequest, Executor
@@ -14,13 +15,49 @@ from executor_api.scheduler import KeyShareFull, NeverFits, QueueFull, Refused, 
 
 T = TypeVar("T")
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "No valid API key"},
-    413: {"description": "The body is too large, or more than the queue ever holds: split it"},
-    422: {"description": "A field cannot be used; `loc` is its path"},
-    429: {"description": "This key's share of the queue is full; see Retry-After"},
-    503: {"description": "The queue is full, or the service is stopping; see Retry-After"},
-}
+
+class BadField(BaseModel):
+    """One field of the request that cannot be used."""
+
+    type: str
+    loc: list[str | int]
+    """Its path."""
+    msg: str
+    """What is wrong, and what would be right."""
+    input: Any
+    """The beginning of what stood there."""
+
+
+class Problem(BaseModel):
+    """Why a request was not served."""
+
+    detail: str | list[BadField]
+
+
+def _answers(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {"model": Problem, "description": description}
+        for status, description in descriptions.items()
+    }
+
+
+UNAUTHENTICATED = _answers(
+    {
+        401: "No valid API key",
+        429: "No valid API key, and many such requests from this address; see Retry-After",
+    }
+)
+ERRORS = UNAUTHENTICATED | _answers(
+    {
+        400: "The body is not what Content-Encoding says",
+        408: "The body stopped coming",
+        413: "The body is too large, or more than the queue ever holds: split it",
+        415: "Content-Encoding is none that is known here",
+        422: "A field cannot be used; `loc` is its path",
+        429: "This key's share of the queue is full, or as for 401; see Retry-After",
+        503: "The queue is full, or the service is stopping; see Retry-After",
+    }
+)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from executor_api import metrics
 from executor_api.auth import authenticate
 from executor_api.languages import available
+from executor_api.routes.common import UNAUTHENTICATED, Problem
 from executor_api.scheduler import Scheduler, Stopping
 from executor_api.wire import CONTRACT_VERSION, VersionInfo
 
@@ -19,7 +20,12 @@ async def healthz() -> dict[str, str]:
 
 @router.get(
     "/readyz",
-    responses={503: {"description": "No sandbox has answered yet, or the service is stopping"}},
+    responses={
+        503: {
+            "model": Problem,
+            "description": "No sandbox has answered yet, or the service is stopping",
+        }
+    },
 )
 async def readyz(request: Request) -> dict[str, str]:
     """200 only when the runtime is verified, a sandbox has answered, and programs are admitted."""
@@ -32,7 +38,7 @@ async def readyz(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/version", dependencies=[Depends(authenticate)])
+@router.get("/version", dependencies=[Depends(authenticate)], responses=UNAUTHENTICATED)
 async def version(request: Request) -> VersionInfo:
     """Versions of service, contract, runtime and guest Python; the languages there are."""
     state = request.app.state
@@ -46,7 +52,12 @@ async def version(request: Request) -> VersionInfo:
     )
 
 
-@router.get("/metrics", dependencies=[Depends(authenticate)], response_class=Response)
+@router.get(
+    "/metrics",
+    dependencies=[Depends(authenticate)],
+    response_class=Response,
+    responses=UNAUTHENTICATED | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def prometheus(request: Request) -> Response:
     """Prometheus' text format."""
     request.app.state.executor.scheduler.observe()

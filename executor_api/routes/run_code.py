@@ -19,7 +19,7 @@ from executor_api.fusion import (
     respond,
     submit,
 )
-from executor_api.routes.common import ERRORS, refusals, while_connected
+from executor_api.routes.common import ERRORS, UNAUTHENTICATED, refusals, while_connected
 
 router = APIRouter(tags=["sandbox-fusion"])
 
@@ -63,7 +63,7 @@ def _json(response: RunCodeResponse) -> Response:
     return Response(response.model_dump_json(), media_type="application/json")
 
 
-@router.post("/run_jupyter")
+@router.post("/run_jupyter", responses=UNAUTHENTICATED)
 async def run_jupyter(key: Key) -> RunCodeResponse:
     """Not served: there are no notebooks here."""
     return refusal(f"/run_jupyter is not served: {_INSTEAD}")

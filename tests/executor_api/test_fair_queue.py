@@ -21,7 +21,7 @@ def _jobs(key: str, count: int = 1, size: int = 10) -> list[Job]:
 
 def _queue(programs: int = 100, size: int = 10_000, share: float = 1.0) -> Queue:
     key_room = Room(int(programs * share), int(size * share))
-    return Queue(Room(programs, size), key_room)
+    return Queue(Room(programs, size), lambda key: key_room)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ async def scheduler() -> AsyncIterator[Scheduler]:
         runtime,
         sandboxes=1,
         room=Room(1000, 10**9),
-        key_room=Room(600, 10**9),
+        key_room=lambda key: Room(600, 10**9),
         attempts=1,
         programs_per_sandbox=1000,
         spare_mb=0,

@@ -15,27 +15,6 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_keys_have_names() -> None:
-    assert Settings(api_keys="a:one, two").keys() == {"one": "a", "two": "key2"}
-
-
-def test_keys_from_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "keys"
-    file.write_text("# trainers\nlab:one\n\n two \n")
-    assert Settings(api_keys_file=file).keys() == {"one": "lab", "two": "key2"}
-
-
-@pytest.mark.parametrize("entry", ["name:", ":key", ":"])
-def test_empty_key_or_name_is_refused(entry: str) -> None:
-    with pytest.raises(ValidationError, match="write KEY or NAME:KEY"):
-        Settings(api_keys=f"good:one,{entry}")
-
-
-def test_missing_key_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=r"absent.*cannot be read"):
-        Settings(api_keys_file=tmp_path / "absent")
-
-
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org"])
 def test_open_host_needs_a_key(host: str) -> None:
     with pytest.raises(ValidationError, match="CODERL_API_KEYS"):
@@ -45,7 +24,18 @@ def test_open_host_needs_a_key(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])
 def test_loopback_needs_none(host: str) -> None:
-    assert Settings(host=host).keys() == {}
+    assert Settings(host=host).keys() == ()
+
+
+def test_tls_needs_certificate_and_key(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="tls_key is not set"):
+        Settings(tls_cert=tmp_path / "cert.pem")
+    with pytest.raises(ValidationError, match=r"absent.*No such file.*PEM"):
+        Settings(tls_cert=tmp_path / "absent", tls_key=tmp_path / "absent")
+    file = tmp_path / "nonsense"
+    file.write_text("nonsense")
+    with pytest.raises(ValidationError, match=r"nonsense.*PEM"):
+        Settings(tls_cert=file, tls_key=file)
 
 
 def test_command_line_over_environment_over_file(
