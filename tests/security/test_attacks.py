@@ -1,0 +1,45 @@
+"""Every attack gets the verdict that describes it and nothing else; the honest programs that run
+in the same sandbox after it are accepted, and find nothing that it has left."""
+
+from typing import Any
+
+import pytest
+
+from tests.security.attacks import Attack, attempt, check
+from tests.security.cheats import CHEATS, HONEST
+from tests.security.escapes import ESCAPES
+from tests.security.native import NATIVE
+from tests.service import Service
+
+
+def parameters(attacks: list[Attack]) -> list[object]:
+    return [
+        pytest.param(
+            attack,
+            id=attack.name,
+            marks=[pytest.mark.xfail(reason=attack.survives, strict=True)] * bool(attack.survives)
+            + [pytest.mark.languages] * (attack.language != "python"),
+        )
+        for attack in attacks
+    ]
+
+
+def attempt_and_check(
+    service: Service, attack: Attack, request: pytest.FixtureRequest, *honest: dict[str, Any]
+) -> None:
+    tried = attempt(service, attack, *honest)
+    request.node.user_properties += [
+        *(("runtime", tried.result["runtime"]), ("family", attack.family)),
+        *(("verdict", tried.result["verdict"]), ("retired", sorted(tried.retired.items()))),
+    ]
+    check(attack, tried)
+
+
+@pytest.mark.parametrize("attack", parameters(CHEATS))
+def test_cheat(service: Service, attack: Attack, request: pytest.FixtureRequest) -> None:
+    attempt_and_check(service, attack, request, HONEST[attack.tests[0]["kind"]])
+
+
+@pytest.mark.parametrize("attack", parameters([*ESCAPES, *NATIVE]))
+def test_escape(service: Service, attack: Attack, request: pytest.FixtureRequest) -> None:
+    attempt_and_check(service, attack, request)
