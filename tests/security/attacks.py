@@ -21,6 +21,10 @@ SECRET = f"secret-{secrets.token_hex(8)}"
 INSIDE = f"inside-{secrets.token_hex(8)}"
 """The same of the tests that are judged in the sandbox, but not by the program's process."""
 
+HOST_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run", "/root", "/home", "/srv", "/etc")
+MARK = f"mark-{secrets.token_hex(8)}"
+"""A file that the tests place in those folders of the machine, as far as they may."""
+
 LIMITS = {
     **{"cpu_seconds": 0.5, "wall_seconds": 1.5, "memory_mb": 64},
     **{"output_bytes": 100_000, "processes": 8},

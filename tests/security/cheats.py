@@ -731,7 +731,7 @@ VALUES = [
             ),
             "a huge value": ("invalid_value", "def f(x): return [0] * 3_000_000"),
             "a huge value of few objects": (
-                "invalid_value",
+                "invalid_value|time_limit",
                 "def f(x):\n    a = 'ab'\n    for _ in range(40): a = [a, a]\n    return a",
             ),
             "a huge number": ("invalid_value", "def f(x): return 1 << 5_000_000"),

@@ -1,5 +1,6 @@
 """A service under each runtime, and a table of what the attacks came to."""
 
+import contextlib
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.attacks import HOST_FOLDERS, MARK
 from tests.service import Service, running_service
 
 REPOSITORY = Path(__file__).parents[2]
@@ -22,6 +24,20 @@ def sandbox_image() -> None:
     subprocess.run([REPOSITORY / "scripts/build-base-image.sh"], check=True, timeout=600)
     build = ("docker", "build", "-q", "-t", "coderl-sandbox", "-f", "services/sandbox/Dockerfile")
     subprocess.run([*build, "."], cwd=REPOSITORY, check=True, timeout=600)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def marks() -> Iterator[None]:
+    """Files of the machine that no sandbox may show."""
+    placed = []
+    for folder in HOST_FOLDERS:
+        with contextlib.suppress(OSError):
+            (Path(folder) / MARK).write_text(MARK)
+            placed.append(Path(folder) / MARK)
+    assert placed
+    yield
+    for path in placed:
+        path.unlink()
 
 
 @pytest.fixture(scope="session", params=RUNTIMES)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.security.attacks import UNREACHABLE, Attack, family
+from tests.security.attacks import HOST_FOLDERS, MARK, UNREACHABLE, Attack, family
 
 LIBC = """
 import ctypes, os
@@ -60,17 +60,19 @@ FILES = attacks(
             "wrong_answer",
             each_denied(
                 "open('/etc/shadow')\nopen('/root/.ssh/id_rsa')\nopen('/root/.bash_history')\n"
-                "open('/var/run/docker.sock')\nopen('/run/coderl')\nopen('/etc/hosts')\n"
-                "open('/etc/machine-id')\nopen('/boot/vmlinuz')\nopen('/var/log/dpkg.log')"
+                "open('/var/run/docker.sock')\nopen('/run/coderl')\nopen('/boot/vmlinuz')\n"
+                "open('/proc/1/environ', 'a')"
             ),
         ),
-        "the machine's folders": (
+        "the machine's files": (
             "wrong_answer",
             "import os\n"
             + each_denied(
-                "os.listdir('/home')\nos.listdir('/var')\nos.listdir('/run')\n"
-                "os.listdir('/work')\nos.listdir('/boot')\nos.listdir('/srv')\n"
-                "os.listdir('/host')\nos.listdir('/mnt')"
+                "\n".join(
+                    f"os.stat('{way}{folder}/{MARK}')"
+                    for way in ("", "/../..", "/proc/1/root", "/proc/1/cwd/..")
+                    for folder in HOST_FOLDERS
+                )
             ),
         ),
         "out through the parent of all": (
@@ -726,7 +728,7 @@ SECRETS = attacks(
             "import os\n"
             + each_denied(
                 "os.listdir('/run/coderl')\nopen('/config.json')\nopen('/guest/../config.json')\n"
-                "os.listdir('/executor_api')\nopen('/.dockerenv')"
+                "os.listdir('/executor_api')"
             ),
         ),
         "descriptors that it was left": (

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.security.attacks import Attack, attempt, check
+from tests.security.attacks import LOOK, UNREACHABLE, Attack, attempt, check
 from tests.security.cheats import CHEATS, HONEST
 from tests.security.escapes import ESCAPES
 from tests.security.native import NATIVE
@@ -43,3 +43,23 @@ def test_cheat(service: Service, attack: Attack, request: pytest.FixtureRequest)
 @pytest.mark.parametrize("attack", parameters([*ESCAPES, *NATIVE]))
 def test_escape(service: Service, attack: Attack, request: pytest.FixtureRequest) -> None:
     attempt_and_check(service, attack, request)
+
+
+LEAVE = """
+import os, socket, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0mark")
+listener.listen()
+for folder in ("/tmp", "/dev/shm", "."):
+    open(folder + "/left", "w").close()
+if os.fork() == 0:
+    time.sleep(9)
+"""
+
+
+def test_what_is_left_would_be_found(service: Service) -> None:
+    program = {"code": LEAVE + LOOK, "tests": [UNREACHABLE], "isolation": "sandbox"}
+    (result,) = service.execute(program)
+    found = result["tests"][0]["stdout"]
+    kinds = ("process", "/tmp/left", "/dev/shm/left", "./left", "socket")
+    assert [kind for kind in kinds if f"'{kind}'" not in found] == []

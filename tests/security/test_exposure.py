@@ -10,7 +10,7 @@ from tests.service import Service
 
 VARIABLES = {
     *("HOME", "LANG", "PATH", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TMPDIR", "TZ"),
-    *("LC_CTYPE", "SHLVL", "_", "OLDPWD"),
+    *("HOSTNAME", "LC_CTYPE", "SHLVL", "_", "OLDPWD"),
 }
 ROOT = {
     *("bin", "box", "dev", "etc", "guest", "lib", "lib64", "proc", "sys", "tmp", "usr"),
