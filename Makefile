@@ -8,7 +8,7 @@ ARGS ?=
 export OMP_NUM_THREADS ?= 1
 export PYTHON
 
-.PHONY: help setup smollm2 runsc languages docker stop-docker base-image serve demo bench check lint format test clean
+.PHONY: help setup smollm2 runsc languages docker stop-docker base-image serve demo bench check lint format test-security test clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -58,6 +58,9 @@ format: setup
 
 check: lint ## lint, and the tests that take seconds
 	$(RUN)/pytest -q -m "not docker and not slow" $(ARGS)
+
+test-security: setup runsc languages ## attack the sandboxes; under Docker too where it runs (make docker)
+	$(RUN)/pytest -q tests/security $(ARGS)
 
 test: setup runsc languages base-image smollm2 ## all tests
 	$(RUN)/pytest -q $(ARGS)

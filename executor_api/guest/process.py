@@ -12,6 +12,7 @@ import select
 import signal
 import time
 
+import syscall_filter
 from streams import KEPT_BYTES
 
 _OWN_FILES = 16 << 20  # bytes a program may write to a file of its own
@@ -54,6 +55,7 @@ def confine(job, owner):
         os.setresuid(owner, owner, owner)
         # Without it /proc/self, and so /dev/stdin, would stay root's.
         _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+        syscall_filter.install()
     os.umask(0o077)
 
 
@@ -176,7 +178,8 @@ class Watch:
             self.status, *self.usage = ended
 
     def _kill(self):
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
         self.status, *self.usage = self.zygote.ended(self.pid, wait=True)
 
     def _crossed(self):

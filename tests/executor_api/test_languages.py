@@ -103,7 +103,9 @@ def test_accepted(service: Service, language: str, isolation: str) -> None:
 @pytest.mark.parametrize("name", FAILING)
 def test_failing(service: Service, name: str) -> None:
     language, code, expected = FAILING[name]
-    limits = LIMITS if expected["verdict"] == "time_limit" else PATIENT
+    limits = LIMITS if expected.get("limit") == "wall" else PATIENT
+    if expected.get("limit") == "cpu":
+        limits = PATIENT | {"cpu_seconds": 1}
     (test,) = run(service, language, code, stdio("", "unreachable"), limits=limits)["tests"]
     assert {key: test[key] for key in expected} == expected
 
