@@ -224,6 +224,18 @@ def test_keys_change_without_a_restart(file: Path) -> None:
         assert LONG not in service.log_file.read_text()
 
 
+def test_every_worker_reloads(file: Path) -> None:
+    with _service_with(file, "--workers", "2", "--sandboxes", "2") as service:
+        assert {_status(service, "one") for _ in range(10)} == {200}
+        _write(file, f"b:{LONG}\n")
+
+        def reloads() -> int:
+            return sum(line["event"] == "API keys reloaded" for line in service.log())
+
+        _eventually(lambda: reloads() == 2)
+        assert {_status(service, LONG) for _ in range(10)} == {200}
+
+
 def test_file_that_others_can_read_is_warned_about(file: Path) -> None:
     file.chmod(0o644)
     with _service_with(file) as service:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from typing import Any
 
 import pytest
@@ -170,6 +171,16 @@ def test_any_bytes_are_an_observation(payload: bytes, end: End) -> None:
 def test_hostile_payload_is_an_invalid_answer(payload: bytes) -> None:
     seen = from_frame(HEADER, payload)
     assert seen.outcome in (Outcome.INVALID, Outcome.EXITED)
+
+
+def test_more_values_than_an_answer_has_are_not_read() -> None:
+    most = [complex(n, 1) for n in range(codec.MAX_ITEMS)]
+    honest = {"outcome": "returned", "value": codec.encode(most), "stdout": ",[{" * 3_000_000}
+    assert from_frame(HEADER, json.dumps(honest).encode()).value == most
+    forged = b'{"outcome":"returned","value":[' + b"[]," * 3_000_000 + b"[]]}"
+    began = time.process_time()
+    assert from_frame(HEADER, forged).outcome is Outcome.INVALID
+    assert time.process_time() - began < 1
 
 
 # --- traces -----------------------------------------------------------------------------
