@@ -309,6 +309,15 @@ def test_odd_programs_among_honest_ones(strained: Service) -> None:
     assert {result["verdict"] for result in results[1::2]} == {"accepted"}
 
 
+def test_tests_that_take_long_to_read_end_with_the_deadline(strained: Service) -> None:
+    costly = {"kind": "assert", "code": "while True: pass\nassert f(1)"}
+    programs = [PROGRAM | {"tests": [costly] * 2, "id": str(n)} for n in range(1000)]
+    body = json.dumps({"programs": programs, "deadline_seconds": 2}).encode()
+    response = _post(strained, body)
+    assert response.status_code == 413
+    assert "deadline_seconds, 2: split the batch" in response.json()["detail"]
+
+
 # --- HTTP itself ----------------------------------------------------------------------------
 
 
