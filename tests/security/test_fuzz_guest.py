@@ -288,5 +288,9 @@ async def test_other_bytes_are_a_broken_sandbox(data: bytes) -> None:
 ))  # fmt: skip
 @pytest.mark.xfail(strict=True, reason="link: a header that is no object, or without `clean`")
 async def test_other_headers_are_a_broken_sandbox(header: Any) -> None:
-    with pytest.raises(SandboxDied):
-        await _run(frames.pack(json.dumps(header)))
+    try:
+        seen = await _run(frames.pack(json.dumps(header)))
+    except SandboxDied:
+        return
+    assert seen == []  # the time of the program was over before its first test
+    assert header["op"] == "done"
