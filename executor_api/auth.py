@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from executor_api import metrics
 from executor_api.keys import KeyRing
 
-__all__ = ["ANONYMOUS", "Failures", "authenticate"]
+__all__ = ["ANONYMOUS", "Failures", "authenticate", "caller"]
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ async def authenticate(request: Request, credentials: Credentials) -> str:
 
 def _refusal(request: Request, why: str) -> HTTPException:
     failures: Failures = request.app.state.failures
-    address = _address(request)
+    address = caller(request)
     if seconds := failures.note(address):
         metrics.AUTHENTICATION_FAILURES.labels("429").inc()
         return HTTPException(
@@ -66,8 +66,8 @@ def _refusal(request: Request, why: str) -> HTTPException:
     )
 
 
-def _address(request: Request) -> str:
-    """The caller's; of IPv6 the network of a site, which has as many addresses as it likes."""
+def caller(request: Request) -> str:
+    """The caller's address; of IPv6 the network, in which a site has as many as it likes."""
     host = request.client.host if request.client else "unknown"
     try:
         address = ipaddress.ip_address(host)

@@ -47,6 +47,10 @@ class BadRequest(Exception):
         self.loc, self.message, self.value = tuple(loc), message, value
 
 
+class TooMuchWork(Exception):
+    """The batch's deadline came while its tests were being read; becomes a 413."""
+
+
 @dataclass(slots=True)
 class Ticket:
     """A program that was admitted, and how to make its result of the finished job, which a
@@ -308,10 +312,9 @@ def _plans(request: ExecuteRequest, maxima: Maxima) -> list[tuple[ExecuteProgram
     plans = []
     for index, program in enumerate(request.programs):
         if index and time.monotonic() > end:
-            raise BadRequest(
-                ("deadline_seconds",),
-                f"reading the tests of {index} programs took longer: raise it or split the batch",
-                request.deadline_seconds,
+            raise TooMuchWork(
+                f"reading the tests of {index} of {len(request.programs)} programs took longer "
+                f"than deadline_seconds, {request.deadline_seconds:g}"
             )
         plans.append((program, _plan(program, ("programs", index), maxima)))
     return plans

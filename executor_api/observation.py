@@ -1,6 +1,7 @@
 """What one run in the sandbox did, as the host knows it: the judge's only evidence."""
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -78,6 +79,7 @@ def from_frame(header: dict[str, Any], payload: bytes, output_bytes: int) -> Obs
         "cpu_seconds": float(header["cpu"]),
     }
     try:
+        _check_size(payload)
         body = json.loads(payload) if payload else {}
         if end is End.ANSWERED:
             measured["outcome"] = Outcome(body["outcome"])
@@ -91,6 +93,23 @@ def from_frame(header: dict[str, Any], payload: bytes, output_bytes: int) -> Obs
 
 
 _CHARS = 500
+_MOST_SEPARATORS = 5 * codec.MAX_ITEMS
+"""More than ``codec.encode`` writes."""
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+
+
+def _check_size(payload: bytes) -> None:
+    """Small values take 40 times their text once they are read: ``ValueError`` for more of them
+    than an honest answer has."""
+    suspicious = _separators(payload) > _MOST_SEPARATORS
+    if suspicious and _separators(_STRING.sub(b"", payload)) > _MOST_SEPARATORS:
+        raise ValueError("more values than an answer has")
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
 _MEASURED = (("cpu", "cpu_seconds"), ("wall", "wall_seconds"), ("memory", "memory_mb"))
 
 

@@ -46,7 +46,11 @@ class Maxima(BaseModel):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="CODERL_", env_nested_delimiter="__", extra="forbid", env_ignore_empty=True
+        env_prefix="CODERL_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # it holds keys
     )
 
     host: str = "127.0.0.1"

@@ -18,7 +18,7 @@ MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
 _SHORT_INT = 1 << 1024  # well below the 4,300 digits that int() and json refuse
 _MAX_INT_BITS = 4_000_000
-_MANY = 1000
+_MOST_COMPARISONS = 64  # of an item, on average
 _DICTS = (dict, defaultdict, Counter, OrderedDict)
 
 
@@ -120,6 +120,9 @@ _SETS = {"s": set, "z": frozenset}
 
 def _spread(items: list[Any]) -> list[Any]:
     """``items``, unless so many share a hash that a table of them would take quadratic time."""
-    if len(items) > _MANY and len(set(map(hash, items))) * 4 < len(items):
+    most = _MOST_COMPARISONS * len(items)
+    if len(items) <= _MOST_COMPARISONS:
+        return items
+    if sum(count * count for count in Counter(map(hash, items)).values()) > most:
         raise NotPlain("too many items with one hash")
     return items

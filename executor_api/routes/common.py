@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from executor_api.body import glimpse
-from executor_api.execution import BadRequest, Executor
+from executor_api.execution import BadRequest, Executor, TooMuchWork
 from executor_api.scheduler import KeyShareFull, NeverFits, QueueFull, Refused, Stopping
 
 T = TypeVar("T")
@@ -70,6 +70,8 @@ def refusals(request: Request) -> Iterator[None]:
         raise RequestValidationError([detail | {"input": glimpse(bad.value)}]) from None
     except NeverFits as never:
         raise HTTPException(413, f"{never} may wait here for one key: split the batch") from None
+    except TooMuchWork as long:
+        raise HTTPException(413, f"{long}: split the batch") from None
     except (Refused, Stopping) as refusal:
         raise _busy(request, refusal) from None
 

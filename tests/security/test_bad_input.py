@@ -22,12 +22,12 @@ STDIO = {"kind": "stdio", "stdout": ""}
 PROGRAM = {"code": "def f(*args, **named): return args", "tests": [STDIO]}
 _SECONDS = 30.0
 _GROWTH_MB = 2500
-"""What the service may hold more than before; its body limit is 20 MB here."""
+"""What the service may hold more than before; its body limit is 40 MB here."""
 
 
 @pytest.fixture(scope="module")
 def strained() -> Iterator[Service]:
-    environment = {"CODERL_MAX_BODY_BYTES": "20000000", "CODERL_AUTH_FAILURES": "100000"}
+    environment = {"CODERL_MAX_BODY_BYTES": "40000000", "CODERL_AUTH_FAILURES": "100000"}
     with running_service("runsc", "--sandboxes", "2", **environment) as service:
         yield service
         assert service.client.get("/readyz").status_code == 200
@@ -136,7 +136,10 @@ REFUSED = {
         b"{" + b",".join(b'"%d":0' % n for n in range(10**6)) + b"}",
         [],
     ),
-    "300,000 tests": (_with(b"tests", b"[" + _many(b'{"kind":"stdio","stdout":""}') + b"]"), []),
+    "a million tests": (
+        _with(b"tests", b"[" + b",".join([b'{"kind":"stdio","stdout":""}'] * 10**6) + b"]"),
+        ["programs", 0, "tests"],
+    ),
     "100,000 programs": (
         b'{"programs":[' + _many(b'{"code":"","tests":[{"kind":"stdio","stdout":""}]}') + b"]}",
         ["programs"],
@@ -304,6 +307,15 @@ def test_odd_programs_among_honest_ones(strained: Service) -> None:
     batch = [program for pair in zip(odd, [honest] * len(odd), strict=True) for program in pair]
     results = strained.execute(*batch)
     assert {result["verdict"] for result in results[1::2]} == {"accepted"}
+
+
+def test_tests_that_take_long_to_read_end_with_the_deadline(strained: Service) -> None:
+    costly = {"kind": "assert", "code": "while True: pass\nassert f(1)"}
+    programs = [PROGRAM | {"tests": [costly] * 2, "id": str(n)} for n in range(1000)]
+    body = json.dumps({"programs": programs, "deadline_seconds": 2}).encode()
+    response = _post(strained, body)
+    assert response.status_code == 413
+    assert "deadline_seconds, 2: split the batch" in response.json()["detail"]
 
 
 # --- HTTP itself ----------------------------------------------------------------------------
