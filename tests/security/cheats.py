@@ -297,7 +297,16 @@ EARLIER = [
         SCAN + "print(scan(rb'inside-[0-9a-f]{16}'))",
         frozenset({"wrong_answer"}),
         (printing(INSIDE),),
-        before=({"id": "earlier", "code": f"def f(x): return {INSIDE!r}", "tests": [OPAQUE]},),
+        limits={"cpu_seconds": 2, "wall_seconds": 4, "memory_mb": 256},
+        before=(
+            {
+                "id": "earlier",  # what it leaves has the processes forked ahead ended with it
+                "code": f"# {INSIDE}\n" * 500 + "import os, time\n"
+                "if os.fork() == 0:\n    os.setsid()\n    time.sleep(9)\n"
+                "time.sleep(0.1)\nprint('done')",
+                "tests": [printing("done")],
+            },
+        ),
     )
 ]
 
@@ -735,12 +744,17 @@ VALUES = [
         },
     ),
     one(
-        *("numbers of one hash", "values that are none", "invalid_value|wrong_answer"),
+        *("sets of one hash", "values that are none", "invalid_value|wrong_answer"),
         "def f(x): return [\n"
-        "    {(i + 1000 * j) * (2**61 - 1) for i in range(1000)} for j in range(600)]",
+        "    {(i + 1000 * j) * (2**61 - 1) for i in range(1000)} for j in range(400)]",
         CALL,
-        survives="sets of up to 1000 items with one hash are built on the host, for seconds",
         **{"cpu_seconds": 20, "wall_seconds": 30, "memory_mb": 512},
+    ),
+    one(
+        *("a set of few hashes, forged", "values that are none", "invalid_value|wrong_answer"),
+        FORGER + "items = [n * (2**61 - 1) for n in range(1, 24_000)] + list(range(8_001))\n"
+        "answer(RETURNED | {'value': {'s': items}})\ndef f(x): return 0",
+        CALL,
     ),
 ]
 
