@@ -80,7 +80,9 @@ def decode(form: Any) -> Any:
     """Return the value that ``form``, parsed JSON, stands for; raise ``NotPlain`` on any other."""
     try:
         return _decode(form, MAX_DEPTH + 1)
-    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, UnicodeError) as error:
+    except NotPlain:
+        raise
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError, ValueError) as error:
         raise NotPlain(f"malformed value: {type(error).__name__}") from None
 
 

@@ -126,7 +126,7 @@ class Link:
             raise SandboxDied(f"answered test {header.get('index')!r}, not {position}")
         try:
             return from_frame(header, payload, output_bytes)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise SandboxDied(f"malformed header: {error!r}") from None
 
     async def _send(self, header: dict[str, Any], body: Any = None) -> None:
@@ -148,5 +148,5 @@ class Link:
                 return header, await self.sandbox.receive(sizes[1])
         except TimeoutError:
             raise SandboxDied(f"no answer within {wait:.0f} s") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SandboxDied(f"malformed frame: {error}") from None

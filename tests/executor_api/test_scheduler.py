@@ -11,7 +11,6 @@ import pytest
 
 from executor_api.sandbox.process import ProcessRuntime
 from executor_api.scheduler import Job, KeyShareFull, QueueFull, Room, Scheduler, Stopping
-from tests.service import descendants
 
 LATER = 1e9
 
@@ -104,12 +103,13 @@ async def test_a_running_program_whose_caller_left_frees_its_sandbox(
 async def test_a_sandbox_that_dies_idle_is_replaced_before_a_program_comes(
     scheduler: Scheduler,
 ) -> None:
+    others = _children()
     await scheduler.start()
     await scheduler.wait_ready(30)
-    first = min(descendants(os.getpid()))  # the supervisor; then comes what forks for it
+    (first,) = _children() - others
     os.kill(first, signal.SIGKILL)
     async with asyncio.timeout(20):
-        while first in descendants(os.getpid()) or not descendants(os.getpid()):
+        while first in _children() or not _children() - others:
             await asyncio.sleep(0.05)
         (job,) = await _submit(scheduler, "a", 1)
         assert await job.done == 0
@@ -117,13 +117,19 @@ async def test_a_sandbox_that_dies_idle_is_replaced_before_a_program_comes(
 
 
 async def test_an_idle_sandbox_that_speaks_unasked_is_replaced(scheduler: Scheduler) -> None:
+    others = _children()
     await scheduler.start()
     await scheduler.wait_ready(30)
-    first = min(descendants(os.getpid()))  # the supervisor; then comes what forks for it
+    (first,) = _children() - others
     _say(first, b"Fatal error")
     async with asyncio.timeout(20):
-        while first in descendants(os.getpid()):
+        while first in _children():
             await asyncio.sleep(0.05)
+
+
+def _children() -> set[int]:
+    found = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for path in found for pid in path.read_text().split()}
 
 
 def _say(supervisor: int, text: bytes) -> None:
