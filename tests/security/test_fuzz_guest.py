@@ -137,7 +137,7 @@ BODIES = st.fixed_dictionaries(
 @quick
 @given(BODIES | FORMS, st.sampled_from(list(End)))
 def test_any_answer_is_an_observation(body: Any, end: End) -> None:
-    seen = from_frame(HEADER | {"end": end}, json.dumps(body).encode())
+    seen = from_frame(HEADER | {"end": end}, json.dumps(body).encode(), 1 << 20)
     assert isinstance(seen, Observation)
     assert seen.end is end
     assert (seen.outcome is None) or end is End.ANSWERED
@@ -148,7 +148,7 @@ def test_any_answer_is_an_observation(body: Any, end: End) -> None:
 @quick
 @given(st.binary(max_size=200), st.sampled_from(list(End)))
 def test_any_bytes_are_an_observation(payload: bytes, end: End) -> None:
-    assert from_frame(HEADER | {"end": end}, payload).end is end
+    assert from_frame(HEADER | {"end": end}, payload, 1 << 20).end is end
 
 
 @pytest.mark.parametrize(
@@ -168,17 +168,17 @@ def test_any_bytes_are_an_observation(payload: bytes, end: End) -> None:
     ids=lambda payload: repr(payload[:30]),
 )
 def test_hostile_payload_is_an_invalid_answer(payload: bytes) -> None:
-    seen = from_frame(HEADER, payload)
+    seen = from_frame(HEADER, payload, 1 << 20)
     assert seen.outcome in (Outcome.INVALID, Outcome.EXITED)
 
 
 def test_more_values_than_an_answer_has_are_not_read() -> None:
     most = [complex(n, 1) for n in range(codec.MAX_ITEMS)]
     honest = {"outcome": "returned", "value": codec.encode(most), "stdout": ",[{" * 3_000_000}
-    assert from_frame(HEADER, json.dumps(honest).encode()).value == most
+    assert from_frame(HEADER, json.dumps(honest).encode(), 1 << 20).value == most
     forged = b'{"outcome":"returned","value":[' + b"[]," * 3_000_000 + b"[]]}"
     began = time.process_time()
-    assert from_frame(HEADER, forged).outcome is Outcome.INVALID
+    assert from_frame(HEADER, forged, 1 << 20).outcome is Outcome.INVALID
     assert time.process_time() - began < 1
 
 
