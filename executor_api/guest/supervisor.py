@@ -290,7 +290,7 @@ def main():
         __import__(name)
     gc.collect()
     gc.freeze()
-    zygote = Zygote()
+    zygote = Zygote(unsafe)
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", 1 << 16)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)

@@ -72,7 +72,7 @@ _PRCTL = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def install():
-    """For this process and all it starts; ``OSError`` where the kernel refuses."""
+    """For this process and all it forks; ``OSError`` where the kernel refuses."""
     for arguments in ((_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (_SET_SECCOMP, _FILTER, _ARGUMENT, 0, 0)):
         if _PRCTL(*arguments):
             raise OSError(ctypes.get_errno(), "the system calls of a program cannot be restricted")

@@ -9,6 +9,7 @@ import socket
 import struct
 
 import forked
+import syscall_filter
 
 _ENDED = struct.Struct("=iidq")
 _WAIT_SECONDS = 10.0
@@ -17,12 +18,12 @@ _WAIT_SECONDS = 10.0
 class Zygote:
     """The supervisor's side. Every method raises ``OSError`` where the process is gone."""
 
-    def __init__(self):
+    def __init__(self, unsafe):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if not self.pid:
             self.socket.close()
-            _serve(theirs)
+            _serve(theirs, unsafe)
         theirs.close()
         self._ended = {}
 
@@ -46,9 +47,11 @@ class Zygote:
         return self._ended.pop(pid)
 
 
-def _serve(asked):
+def _serve(asked, unsafe):
     """Fork a process for each six descriptors; tell of each that has ended. Does not return."""
     try:
+        if not unsafe:
+            syscall_filter.install()  # here, since it takes 2 ms
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
         os.dup2(null, 1)

@@ -291,3 +291,23 @@ def test_program_wall_clock_is_bounded_over_all_tests() -> None:
     assert verdicts[0] == "accepted"
     assert verdicts[-1] == "skipped"
     assert result["verdict"] == "time_limit"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = {}\ni = 0\nwhile True:\n    x[i] = str(i)\n    i += 1",
+        "x = []\nwhile True: x.append([None] * 50)",
+        "x = ()\nwhile True: x = (x, 1.5)",
+        "x = {0}\nwhile True: x |= {len(x), -len(x)}",
+    ],
+)
+def test_memory_taken_in_small_pieces_is_memory(service: Service, code: str) -> None:
+    """To the last byte: nothing is left then to say so with."""
+    limits = {"memory_mb": 48, "cpu_seconds": 10, "wall_seconds": 30}
+    programs = [
+        {"code": f"{code}\n#{n}", "tests": [stdio("", "")] * 2, "limits": limits} for n in range(4)
+    ]
+    results = service.execute(*programs)
+    verdicts = [test["verdict"] for result in results for test in result["tests"]]
+    assert verdicts == ["memory_limit"] * 8
