@@ -136,7 +136,9 @@ def train(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A file of bench/: throughput, load.")] = "throughput",
+    name: Annotated[
+        str, typer.Argument(help="A file of bench/: throughput, load, faults.")
+    ] = "throughput",
 ) -> None:
     """Measure, from a checkout of the sources; options behind NAME are the benchmark's own."""
     folder = Path(__file__).parents[1] / "bench"

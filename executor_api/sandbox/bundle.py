@@ -3,7 +3,7 @@
 The root is an empty read-only tree with bind mounts, all read-only: the interpreter's prefix,
 ``/usr``'s programs, headers and shared libraries, and the guest's files at ``/guest``. Writable are
 only ``/box``, ``/tmp`` and ``/dev/shm``, in memory and bounded. There is no network, no device
-beyond null, zero and random, and nothing of the service's environment.
+of the machine's, and nothing of the service's environment.
 """
 
 import compileall
