@@ -51,8 +51,7 @@ class Files:
 
     def answers(self):
         """What has been added to those in shared memory since the last call."""
-        head = pread(self.stdin, END.size, 0)
-        end = min(*END.unpack(head), ANSWERS_BYTES) if len(head) == END.size else 0
+        end = _end_in_head(self.stdin, ANSWERS_BYTES)
         if end <= self._answers_read:
             return b""
         start, self._answers_read = self._answers_read, end
@@ -61,7 +60,7 @@ class Files:
     def _ends(self):
         end = fstat(self.stdout).st_size
         if self.shared and end == SHARED_BYTES:
-            end = min(*END.unpack(pread(self.stdout, END.size, 0)), SHARED_BYTES)
+            end = _end_in_head(self.stdout, SHARED_BYTES)
         return end, fstat(self.stderr).st_size
 
     def close(self):
@@ -180,6 +179,12 @@ def _written(files, starts, ends, limit):
         for fd, start, end in zip(files, starts, ends, strict=True)
     )
     return stdout[:limit], stderr[:limit], max(len(stdout), len(stderr)) > limit
+
+
+def _end_in_head(fd, size):
+    """As the program's process says, which may have cut the file, too."""
+    head = pread(fd, END.size, 0)
+    return min(*END.unpack(head), size) if len(head) == END.size else 0
 
 
 def _between(fd, start, end):
