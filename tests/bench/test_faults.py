@@ -46,6 +46,7 @@ def test_services_survive() -> None:
 
 @pytest.mark.gvisor
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1600)
 def test_services_survive_everything() -> None:
     status, found = bench_faults("--rounds", "1")

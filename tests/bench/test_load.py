@@ -55,4 +55,4 @@ def test_an_unknown_benchmark_names_the_known() -> None:
     command = [sys.executable, "-m", "coderl", "bench", "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert "load, throughput" in done.stderr
+    assert "faults, load, throughput" in done.stderr

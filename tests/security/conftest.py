@@ -14,7 +14,7 @@ from tests.service import Service, running_service
 REPOSITORY = Path(__file__).parents[2]
 RUNTIMES = [
     pytest.param("runsc", marks=pytest.mark.gvisor),
-    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow]),
+    pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow, pytest.mark.exhaustive]),
 ]
 
 
