@@ -195,7 +195,7 @@ async def kill_supervisor(stage: Stage) -> float:
 
 async def babbling_supervisor(stage: Stage) -> float:
     """Process 1 says what no supervisor says."""
-    await _inside_one(stage, "echo 'Fatal error' > /proc/1/fd/4")
+    await _inside_one(stage, "echo 'Fatal error' > /proc/1/fd/5")
     return time.monotonic()
 
 
