@@ -11,6 +11,7 @@ input, in time and memory linear in the size of the text.
 """
 
 from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Iterable
 from math import inf, isfinite
 from typing import Any
 
@@ -18,7 +19,8 @@ MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
 _SHORT_INT = 1 << 1024  # well below the 4,300 digits that int() and json refuse
 _MAX_INT_BITS = 4_000_000
-_MOST_COMPARISONS = 64  # of an item, on average
+MOST_COMPARISONS = 64
+"""Of an item, on average. A thousand powers of two have 61 hashes, and so 17."""
 _DICTS = (dict, defaultdict, Counter, OrderedDict)
 
 
@@ -120,11 +122,14 @@ def _decode(form: Any, depth: int) -> Any:
 _SETS = {"s": set, "z": frozenset}
 
 
+def comparisons(hashes: Iterable[int]) -> int:
+    """What making a table of items with these hashes takes at the most."""
+    return sum(count * count for count in Counter(hashes).values())
+
+
 def _spread(items: list[Any]) -> list[Any]:
     """``items``, unless so many share a hash that a table of them would take quadratic time."""
-    most = _MOST_COMPARISONS * len(items)
-    if len(items) <= _MOST_COMPARISONS:
-        return items
-    if sum(count * count for count in Counter(map(hash, items)).values()) > most:
+    few = len(items) <= MOST_COMPARISONS
+    if not few and comparisons(map(hash, items)) > MOST_COMPARISONS * len(items):
         raise NotPlain("too many items with one hash")
     return items

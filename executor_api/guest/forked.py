@@ -25,7 +25,6 @@ LENGTH = struct.Struct(">I")
 _OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 _WARM = "import sys\ndef f(x, y=0):\n    return [str(x), {x: y}]\nz = f(1)\n"
 
-
 DESCRIPTORS = 6
 _ORDERS, _ANSWERS, _BELL = 3, 4, 5
 
