@@ -15,7 +15,7 @@ from transformers import (
 )
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from trainer_client.alignment.pool import AlignmentPool
+from trainer_client.alignment.objective import Alignment
 
 __all__ = ["MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
 
@@ -95,8 +95,9 @@ class Progress(TrainerCallback):
 class PoolCheckpoint(TrainerCallback):
     """Keep the alignment pool with each checkpoint, and take it from there on resume."""
 
-    def __init__(self, pool: AlignmentPool, resume_from: Path | None = None) -> None:
-        self._pool = pool
+    def __init__(self, alignment: Alignment, resume_from: Path | None = None) -> None:
+        self._pool = alignment.pool
+        self._store = alignment.store
         self._resume_from = resume_from
 
     def on_train_begin(
@@ -104,6 +105,8 @@ class PoolCheckpoint(TrainerCallback):
     ) -> None:
         if state.global_step > 0:
             self._pool.restore(self._resume_from or _checkpoint(args, state))
+        if self._store is not None and state.is_world_process_zero:
+            self._store.take_back(state.global_step)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -158,6 +158,10 @@ class RewardConfig(_Section):
 class QuestionOptions(_Section):
     """How failed rollouts become questions. Each option can be switched for an ablation."""
 
+    programs: Literal["failed", "all"] = "failed"
+    """``all``: rollouts that pass their tests are asked about too."""
+    from_groups: Literal["all", "mixed"] = "all"
+    """``mixed``: only rollouts of groups in which some pass and some fail, near misses."""
     input: Literal["failing", "first"] = "failing"
     """``failing``: tests that the program failed. ``first``: the problem's first test."""
     inputs_per_program: int = Field(1, ge=1)
@@ -174,9 +178,17 @@ class QuestionOptions(_Section):
     ask_stdout: bool = False
     need_stdout: bool = False
     """Drop programs that print nothing."""
-    max_variables: int = Field(6, ge=1)
+    ask_return: bool = False
+    """What a call returns is one of the questions."""
+    max_variables: int = Field(6, ge=0)
+    """0 with ``ask_stdout`` or ``ask_return``: output only."""
     choose: Literal["hardest", "last"] = "hardest"
     """Which variables when there are more: the most work to predict, or the last by insertion."""
+    skip_copied: bool = False
+    """Leave out variables whose value stands in the program or its input: easy credit."""
+    downstream: bool = False
+    """Leave out variables that hold the same in the problem's ``reference`` on the same input, by
+    name: what is asked lies after the first divergence. Problems without one are asked in full."""
     max_value_chars: int = Field(80, ge=1, le=9_999)
     """Variables with a longer literal are not asked for."""
     min_difficulty: float = Field(0.0, ge=0)
@@ -229,7 +241,21 @@ class AlignmentConfig(_Section):
     """Questions with longer prompts are dropped."""
     pool_size: int = Field(512, ge=1)
     """Questions kept for the next step, over all processes."""
+    choose: Literal["uniform", "spread"] = "uniform"
+    """``spread``: prefer questions whose group of answers is expected to have a spread of rewards,
+    judged by the questions of like difficulty asked before: neither trivial nor hopeless ones."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """``linear``: the alignment groups go down to none over the run (mode ``append``)."""
+    prebuilt: Path | None = None
+    """Ask these questions (lines of a checkpoint's ``alignment_pool.jsonl``) throughout, instead
+    of on-policy ones. Relative to the recipe's directory."""
     questions: QuestionOptions = QuestionOptions()
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if self.schedule == "linear" and self.mode == "replace":
+            raise ValueError("schedule 'linear' changes the batch's size; set mode to 'append'")
+        return self
 
     @model_validator(mode="after")
     def _apply_setting(self) -> Self:
@@ -433,4 +459,6 @@ def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     for data in (recipe.data, recipe.evaluation.data):
         if isinstance(data, JsonlData):
             data.paths = [path if path.is_absolute() else base / path for path in data.paths]
+    if recipe.alignment.prebuilt is not None:
+        recipe.alignment.prebuilt = base / recipe.alignment.prebuilt
     return recipe

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
+from trainer_client.alignment.curriculum import Outcome
 from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
@@ -140,6 +141,7 @@ class ExecutionReward:
         tests: Sequence[str],
         checker: Sequence[str],
         limits: Sequence[str],
+        reference: Sequence[str],
         log_metric: LogMetric | None = None,
         log_extra: LogExtra | None = None,
         **_: Any,
@@ -154,7 +156,7 @@ class ExecutionReward:
         began = time.monotonic()
         answers = await self._execute(programs)
         seconds = time.monotonic() - began
-        self._keep(problem_id, programs, answers)
+        self._keep(problem_id, reference, programs, answers)
         rewards = [
             self._reward(i in programs, answers.get(i)) if kind == rows.CODE else None
             for i, kind in enumerate(task)
@@ -197,13 +199,16 @@ class ExecutionReward:
     def _keep(
         self,
         problem_id: Sequence[str],
+        reference: Sequence[str],
         programs: Mapping[int, ExecuteProgram],
         answers: Mapping[int, Answer],
     ) -> None:
         for i, answer in answers.items():
             if isinstance(answer, ExecuteResult):
                 program = programs[i]
-                self._rollouts.append(Rollout(problem_id[i], program.code, program.tests, answer))
+                self._rollouts.append(
+                    Rollout(problem_id[i], program.code, program.tests, answer, reference[i])
+                )
 
     def _reward(self, has_program: bool, answer: Answer | None) -> float | None:
         if not has_program:
@@ -256,6 +261,12 @@ class AlignmentReward:
         self.__name__ = "alignment"
         self._format = format
         self._score = exact_fraction if scoring == "fraction" else paper_reward
+        self._outcomes: list[Outcome] = []
+
+    def take_outcomes(self) -> list[Outcome]:
+        """The questions answered since the last call, each with its whole group."""
+        taken, self._outcomes = self._outcomes, []
+        return taken
 
     def __call__(
         self,
@@ -271,14 +282,26 @@ class AlignmentReward:
         """Return the reward of each alignment row, None for the others."""
         rewards: list[float | None] = [None] * len(completions)
         parsed = 0
-        for i in (i for i, kind in enumerate(task) if kind == rows.ALIGNMENT):
-            question = AlignmentSample.model_validate_json(sample[i])
-            given = self._format.parse(completion_text(completions[i]), question)
-            parsed += given is not None
-            rewards[i] = self._score(given, question.answers)
+        for text, places in _groups(task, sample).items():
+            question = AlignmentSample.model_validate_json(text)
+            given = [self._format.parse(completion_text(completions[i]), question) for i in places]
+            scores = [self._score(answer, question.answers) for answer in given]
+            for i, score in zip(places, scores, strict=True):
+                rewards[i] = score
+            parsed += sum(answer is not None for answer in given)
+            self._outcomes.append(Outcome(question, given, scores))
         scored = [r for r in rewards if r is not None]
         if log_metric is not None and scored:
             log_metric("alignment/reward", sum(scored) / len(scored))
             log_metric("alignment/exact", sum(r > 1 - 1e-9 for r in scored) / len(scored))
             log_metric("alignment/parsed", parsed / len(scored))
         return rewards
+
+
+def _groups(task: Sequence[str], sample: Sequence[str]) -> dict[str, list[int]]:
+    """Question → the rows that answer it."""
+    groups: dict[str, list[int]] = {}
+    for i, (kind, text) in enumerate(zip(task, sample, strict=True)):
+        if kind == rows.ALIGNMENT:
+            groups.setdefault(text, []).append(i)
+    return groups

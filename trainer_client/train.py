@@ -23,6 +23,8 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trainer_client._exceptions import ExecutorError
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
+from trainer_client.alignment.objective import Alignment
+from trainer_client.alignment.store import SampleStore
 from trainer_client.callbacks import MetricsFile, PoolCheckpoint, Progress, StopOnInterrupt
 from trainer_client.client import ExecutorClient
 from trainer_client.config import (
@@ -40,7 +42,7 @@ from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, device_dtype, load_policy
 from trainer_client.optimizers import muon_and_adamw
 from trainer_client.rewards import ExecutionReward, NoVerdicts, import_object, resolve_extract
-from trainer_client.trainer import Alignment, CodeRLPlusTrainer
+from trainer_client.trainer import CodeRLPlusTrainer
 
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 
@@ -145,9 +147,7 @@ def build_trainer(recipe: Recipe, policy: Policy, client: ExecutorClient) -> Cod
     trainer.remove_callback(PrinterCallback)
     if alignment is not None:
         resume_from = _resume_from(recipe)
-        trainer.add_callback(
-            PoolCheckpoint(alignment.pool, Path(resume_from) if resume_from else None)
-        )
+        trainer.add_callback(PoolCheckpoint(alignment, Path(resume_from) if resume_from else None))
     return trainer
 
 
@@ -187,7 +187,8 @@ def _alignment(recipe: Recipe, client: ExecutorClient) -> Alignment | None:
     config = recipe.alignment
     if not config.enabled:
         return None
-    return Alignment(config, _format(config.questions.format), client, recipe.seed)
+    store = SampleStore(recipe.output_dir)
+    return Alignment(config, _format(config.questions.format), client, recipe.seed, store)
 
 
 def _format(name: str) -> AlignmentFormat:

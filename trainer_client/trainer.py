@@ -18,33 +18,19 @@ from accelerate.utils import gather_object
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
 
-from trainer_client.alignment.formats import AlignmentFormat
-from trainer_client.alignment.pool import AlignmentPool
-from trainer_client.alignment.questions import Rollout, Tracer, make_samples
+from trainer_client.alignment.objective import Alignment
+from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import AlignmentConfig, ConfigError
 from trainer_client.data import rows
 from trainer_client.rewards import AlignmentReward, ExecutionReward
 
-__all__ = ["Alignment", "CodeRLPlusTrainer"]
+__all__ = ["CodeRLPlusTrainer"]
 
 TRACE_SECONDS = 900.0
 """Backstop for a whole batch of traces; the client's own deadline comes first."""
 
 Batch = list[rows.Row]
-
-
-class Alignment:
-    """The second objective: what to ask, how, and the questions at hand."""
-
-    def __init__(
-        self, config: AlignmentConfig, format: AlignmentFormat, tracer: Tracer, seed: int
-    ) -> None:
-        self.config = config
-        self.format = format
-        self.tracer = tracer
-        self.pool = AlignmentPool(config.pool_size, seed)
-        self.reward = AlignmentReward(format, config.questions.reward)
 
 
 class CodeRLPlusTrainer(GRPOTrainer):
@@ -65,7 +51,11 @@ class CodeRLPlusTrainer(GRPOTrainer):
     def __init__(
         self, *, code_reward: ExecutionReward, alignment: Alignment | None, **others: Any
     ) -> None:
-        rewards: list[Any] = [code_reward] if alignment is None else [code_reward, alignment.reward]
+        rewards: list[Any] = [code_reward]
+        if alignment is not None:
+            options = alignment.config.questions
+            self.alignment_reward = AlignmentReward(alignment.format, options.reward)
+            rewards.append(self.alignment_reward)
         super().__init__(reward_funcs=rewards, **others)
         self.code_reward = code_reward
         self.alignment = alignment
@@ -119,7 +109,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
     def _with_questions(self, inputs: Batch, alignment: Alignment) -> Batch:
         processes = self.accelerator.num_processes
         fair_share = len(alignment.pool) // processes  # the same on every process
-        groups = min(self._groups_wanted, fair_share) // self._unit * self._unit
+        wanted = round(self._groups_wanted * alignment.share(self._progress))
+        groups = min(wanted, fair_share) // self._unit * self._unit
         self._note("alignment/groups", groups)
         chosen = alignment.pool.choose(groups * processes, self.state.global_step)
         first = self.accelerator.process_index * groups
@@ -134,10 +125,19 @@ class CodeRLPlusTrainer(GRPOTrainer):
         )
         return [*kept, *questions]
 
+    @property
+    def _progress(self) -> float:
+        return self.state.global_step / max(1, self.state.max_steps)
+
     # --- failures into the pool -----------------------------------------------------------
 
     def _refill(self, alignment: Alignment, rollouts: list[Rollout]) -> None:
         """Trace this process's failures; every process ends with the questions of all."""
+        outcomes = gather_object(self.alignment_reward.take_outcomes())
+        write = self.accelerator.is_main_process
+        alignment.record(outcomes, self.state.global_step, write)
+        if not alignment.on_policy:
+            return
         samples, dropped = self._traced(alignment, rollouts)
         short = [s for s in samples if self._fits(alignment, s)]
         dropped["long_prompt"] += len(samples) - len(short)

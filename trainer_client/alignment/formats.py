@@ -7,6 +7,7 @@ from typing import Protocol
 from trainer_client.alignment.sample import (
     EXCEPTION,
     EXCEPTION_LINE,
+    RETURNED,
     STDOUT,
     AlignmentSample,
 )
@@ -79,6 +80,7 @@ class ChatFormat:
 def _describe(name: str) -> str:
     return {
         STDOUT: f"`{STDOUT}`: everything it prints, as a string literal",
+        RETURNED: f"`{RETURNED}`: what the call returns",
         EXCEPTION: f"`{EXCEPTION}`: the type of the exception it ends with, as a string literal",
         EXCEPTION_LINE: f"`{EXCEPTION_LINE}`: the number of the line that raises it",
     }.get(name, f"`{name}`")
@@ -111,23 +113,26 @@ Input:
 
 Think step by step. On the last line write one JSON object and nothing else, of the form
 {skeleton}
-where "final_output" is all that the program prints and "variables" holds the values of \
+where "final_output" is {output} and "variables" holds the values of \
 {names} at the end of the program."""
 
 
 class JsonFormat:
     """The paper's: free reasoning, on the last line ``{"final_output": …, "variables": {…}}``.
 
-    Answers come back as JSON text per name; standard output is ``STDOUT``.
+    Answers come back as JSON text per name; the output is ``STDOUT``, that of a call ``RETURNED``.
     """
 
     def prompt(self, sample: AlignmentSample) -> Messages:
         skeleton = {"final_output": "...", "variables": dict.fromkeys(sample.variables, "...")}
         text = _JSON.format(
             program=sample.program.strip("\n"),
-            stdin=sample.stdin.rstrip("\n"),
+            stdin=sample.input_text.rstrip("\n"),
             skeleton=json.dumps(skeleton),
             names=", ".join(sample.variables) or "no variable",
+            output="all that the program prints"
+            if sample.call is None
+            else "what the call returns",
         )
         return [{"role": "user", "content": text}]
 
@@ -141,5 +146,6 @@ class JsonFormat:
             return None
         if not isinstance(answer["variables"], dict):
             return None
-        given = {STDOUT: answer["final_output"], **answer["variables"]}
+        output = answer["final_output"]
+        given = {STDOUT: output, RETURNED: output, **answer["variables"]}
         return {name: json.dumps(given[name]) for name in sample.answers if name in given}

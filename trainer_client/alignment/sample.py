@@ -7,9 +7,10 @@ from pydantic import BaseModel, ConfigDict
 
 from executor_api.wire import CallSpec
 
-__all__ = ["EXCEPTION", "EXCEPTION_LINE", "STDOUT", "AlignmentSample"]
+__all__ = ["EXCEPTION", "EXCEPTION_LINE", "RETURNED", "STDOUT", "AlignmentSample", "input_text"]
 
 STDOUT = "<stdout>"
+RETURNED = "<return>"
 EXCEPTION = "<exception>"
 EXCEPTION_LINE = "<exception line>"
 
@@ -35,6 +36,8 @@ class AlignmentSample(BaseModel):
     stdout: str = ""
     ask_stdout: bool = False
     """Whether standard output is one of the questions."""
+    returned: str | None = None
+    """The literal that the call returned, where it is one of the questions."""
     exception: str | None = None
     """Type of the uncaught exception, for ``raised``."""
     exception_line: int | None = None
@@ -59,6 +62,8 @@ class AlignmentSample(BaseModel):
         asked = dict(self.variables)
         if self.ask_stdout:
             asked[STDOUT] = repr(self.stdout)
+        if self.returned is not None:
+            asked[RETURNED] = self.returned
         if self.exception is not None:
             asked[EXCEPTION] = repr(self.exception)
             if self.exception_line is not None:
@@ -68,9 +73,12 @@ class AlignmentSample(BaseModel):
     @property
     def input_text(self) -> str:
         """The input as people read it: standard input, or the call as an expression."""
-        if self.call is None:
-            return self.stdin
-        return f"{self.call.function}({_arguments(self.call)})"
+        return input_text(self.stdin, self.call)
+
+
+def input_text(stdin: str, call: CallSpec | None) -> str:
+    """Standard input, or the call as an expression."""
+    return stdin if call is None else f"{call.function}({_arguments(call)})"
 
 
 def _arguments(call: CallSpec) -> str:

@@ -37,6 +37,7 @@ def code_row(
         "tests": _TESTS.dump_json(problem.tests, exclude_unset=True).decode(),
         "checker": _CHECKER.dump_json(problem.checker, exclude_unset=True).decode(),
         "limits": problem.limits.model_dump_json(exclude_unset=True),
+        "reference": problem.reference or "",
         "sample": "",
     }
 
@@ -50,6 +51,7 @@ def alignment_row(sample: AlignmentSample, prompt: str | list[dict[str, str]]) -
         "tests": "[]",
         "checker": "null",
         "limits": "{}",
+        "reference": "",
         "sample": sample.model_dump_json(),
     }
 
