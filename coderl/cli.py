@@ -1,4 +1,4 @@
-"""``coderl``: serve, run, trace, train, eval, bench. Each command imports only what it needs."""
+"""``coderl``: each command imports only what it needs."""
 
 import os
 import subprocess
@@ -182,6 +182,38 @@ def train(
     from trainer_client.train import main as train_main
 
     raise typer.Exit(train_main(recipe, context.args))
+
+
+alignment_app = typer.Typer(no_args_is_help=True, help="The alignment questions of a run.")
+app.add_typer(alignment_app, name="alignment")
+
+
+@alignment_app.callback()
+def _alignment() -> None:
+    """The alignment questions of a run."""
+
+
+@alignment_app.command("show")
+def alignment_show(
+    run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Its output_dir.")],
+    step: Annotated[int | None, typer.Option(help="Only those asked in this step.")] = None,
+    id: Annotated[str | None, typer.Option(help="Only those whose id begins so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The last so many.")] = 5,
+    check: Annotated[
+        bool, typer.Option("--check", help="Trace the programs again; status 1 if answers differ.")
+    ] = False,
+    url: Url = None,
+    runtime: Annotated[str, typer.Option(help="Of the executor started for --check.")] = "runsc",
+    as_json: Json = False,
+) -> None:
+    """Show questions, the answers given, and what they earned."""
+    from coderl.alignment import check as check_answers
+    from coderl.alignment import chosen, print_json, print_questions
+
+    asked = chosen(run, step, id, limit)
+    if check:
+        raise typer.Exit(int(check_answers(asked, url, runtime) > 0))
+    print_json(asked) if as_json else print_questions(asked)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

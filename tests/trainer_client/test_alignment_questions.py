@@ -9,7 +9,7 @@ import pytest
 from executor_api.wire import ExecuteLimits, ExecuteProgram
 from tests.service import KEY, Service
 from trainer_client.alignment.questions import Rollout, make_samples
-from trainer_client.alignment.sample import STDOUT, AlignmentSample
+from trainer_client.alignment.sample import RETURNED, STDOUT, AlignmentSample
 from trainer_client.client import ExecutorClient
 from trainer_client.config import PAPER_OPTIONS, QuestionOptions
 
@@ -190,3 +190,55 @@ async def test_the_paper_drops_errors_silence_and_repeated_output(client: Execut
     samples, dropped = await ask_all(client, codes, stdio("", "2"), options=PAPER)
     assert [s.program for s in samples] == [codes[2]]
     assert dropped == {"no_input": 1, "no_output": 1}
+
+
+WRONG = "def f(s):\n    x = s[::-1]\n    y = x[1:]\n    return y\n"
+RIGHT = "def f(s):\n    x = s[::-1]\n    y = x + x\n    return y\n"
+
+
+async def test_passed_programs_are_asked_about_where_the_options_say_so(
+    client: ExecutorClient,
+) -> None:
+    test = call("f", "ab", expected="baba")
+    failed, _ = await ask_all(client, [WRONG, RIGHT], test, options=QuestionOptions())
+    assert [s.program for s in failed] == [WRONG]
+    both, _ = await ask_all(client, [WRONG, RIGHT], test, options=QuestionOptions(programs="all"))
+    assert [s.program for s in both] == [WRONG, RIGHT]
+
+
+async def test_only_near_misses_where_the_group_has_to_be_mixed(client: ExecutorClient) -> None:
+    options = QuestionOptions(from_groups="mixed")
+    test = call("f", "ab", expected="baba")
+    mixed, _ = await ask_all(client, [WRONG, RIGHT], test, options=options)
+    assert [s.program for s in mixed] == [WRONG]
+    alike, dropped = await ask_all(client, [WRONG, WRONG + "\n"], test, options=options)
+    assert (alike, dropped) == ([], {"no_spread": 2})
+
+
+async def test_output_only(client: ExecutorClient) -> None:
+    options = QuestionOptions(max_variables=0, ask_return=True)
+    test = call("f", "abc", expected="?")
+    (sample,), _ = await ask(client, WRONG, test, options=options)
+    assert sample.answers == {RETURNED: "'ba'"}
+    long = "def f(s):\n    return s * 50\n"
+    none, dropped = await ask(client, long, test, options=options)
+    assert (none, dropped) == ([], {"no_value": 1})
+
+
+async def test_values_that_stand_in_the_question_are_left_out(client: ExecutorClient) -> None:
+    options = QuestionOptions(skip_copied=True)
+    (sample,), _ = await ask(client, WRONG, call("f", "abc", expected="?"), options=options)
+    assert sample.variables == {"f.x": "'cba'", "f.y": "'ba'"}
+
+
+async def test_only_variables_after_the_first_divergence(client: ExecutorClient) -> None:
+    options = QuestionOptions(downstream=True)
+    test = call("f", "abc", expected="cbacba")
+    program = ExecuteProgram.model_validate({"code": WRONG, "tests": [test], "limits": LIMITS})
+    (result,) = await client.execute([program])
+    with_reference = Rollout("p", WRONG, program.tests, result, RIGHT)
+    (sample,), _ = await make_samples([with_reference], client, options, step=0)
+    assert sample.variables == {"f.y": "'ba'"}
+    without = Rollout("p", WRONG, program.tests, result)
+    (sample,), _ = await make_samples([without], client, options, step=0)
+    assert list(sample.variables) == ["f.s", "f.x", "f.y"]
