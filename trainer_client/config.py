@@ -102,7 +102,7 @@ class MicroData(_Section):
     """Problems of the generated micro family: the same fields give the same problems."""
 
     type: Literal["micro"]
-    split: Literal["warm_start", "train", "held_out"] = "train"
+    split: Literal["warm_start", "train", "development", "held_out"] = "train"
     count: int = Field(1500, ge=1)
     seed: int = 1
     hide: float = Field(0.2, ge=0, le=1)

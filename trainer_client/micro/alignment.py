@@ -8,10 +8,11 @@
         return y
     # f('abc'): x, y
 
-is answered by one assignment a line: ``x = 'cba'`` and ``y = 'cbacba'``.
+is answered by one assignment a line: ``x = 'cba'`` and ``y = 'cbacba'``. What the call returns is
+called ``return``.
 """
 
-from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.alignment.sample import RETURNED, AlignmentSample
 
 __all__ = ["MicroFormat", "correct_answer"]
 
@@ -37,4 +38,4 @@ def correct_answer(sample: AlignmentSample) -> str:
 
 def _short(name: str) -> str:
     """``f.x`` is ``x``: programs of this family have one function. ``f[2].x`` stays."""
-    return name.removeprefix("f.")
+    return "return" if name == RETURNED else name.removeprefix("f.")

@@ -49,14 +49,18 @@ _PROBES = ("abcde", "edcba", "caba", "bdace", "aab", "ecad")
 class Split(StrEnum):
     WARM_START = "warm_start"
     TRAIN = "train"
+    DEVELOPMENT = "development"
     HELD_OUT = "held_out"
 
 
-def program(structure: Sequence[Operation]) -> str:
-    """The reference: one variable a line, then ``return``."""
+def program(structure: Sequence[Operation], shown: str | None = None) -> str:
+    """The reference: one variable a line, then ``return``. With ``shown``, each line has as its
+    comment the value on that input."""
     lines = ["def f(s):"]
-    for before, after, operation in zip(_NAMES, _NAMES[1:], structure, strict=False):
-        lines.append(f"    {after} = {operation.expression.format(before)}")
+    values = run(structure, shown) if shown is not None else []
+    for i, operation in enumerate(structure):
+        comment = f"  # {values[i]!r}" if values else ""
+        lines.append(f"    {_NAMES[i + 1]} = {operation.expression.format(_NAMES[i])}{comment}")
     lines.append(f"    return {_NAMES[len(structure)]}")
     return "\n".join(lines) + "\n"
 
@@ -71,7 +75,8 @@ def run(structure: Sequence[Operation], text: str) -> list[str]:
 
 @cache
 def structures(split: Split) -> tuple[Structure, ...]:
-    """Every structure of the split: .4 warm start, .4 train, .2 held out; in a fixed order."""
+    """Every structure of the split: .4 warm start, .3 train, .1 development, .2 held out; in a
+    fixed order."""
     return tuple(s for length in (2, 3) for s in _candidates(length) if _split(s) is split)
 
 
@@ -97,7 +102,9 @@ def _split(structure: Structure) -> Split:
     part = int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10
     if part < 4:
         return Split.WARM_START
-    return Split.TRAIN if part < 8 else Split.HELD_OUT
+    if part < 7:
+        return Split.TRAIN
+    return Split.DEVELOPMENT if part < 8 else Split.HELD_OUT
 
 
 @cache

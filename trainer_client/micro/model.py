@@ -1,26 +1,42 @@
 """The micro model: a Hugging Face Llama of one million parameters, and its shipped checkpoint."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-__all__ = ["CHECKPOINT", "load_model", "new_model", "save_model"]
+__all__ = ["CHECKPOINT", "VETTED", "Size", "load_model", "new_model", "save_model"]
 
 CHECKPOINT = Path(__file__).with_name("checkpoint")
 """Warm-started, in half precision; ``scripts/make_micro_checkpoint.py`` makes it."""
 
 
-def new_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """Random weights, four layers of width 144, tied embeddings."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a Llama with tied embeddings."""
+
+    width: int = 144
+    layers: int = 4
+    heads: int = 9
+
+
+VETTED = Size()
+"""A million parameters."""
+
+
+def new_model(
+    tokenizer: PreTrainedTokenizerFast, seed: int, size: Size = VETTED
+) -> LlamaForCausalLM:
+    """A model with random weights."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=144,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=9,
-        num_key_value_heads=9,
+        hidden_size=size.width,
+        intermediate_size=size.width * 8 // 3,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads,
         max_position_embeddings=256,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,

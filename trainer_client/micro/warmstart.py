@@ -18,11 +18,11 @@ from executor_api.wire import CallSpec
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.micro.alignment import MicroFormat, correct_answer
 from trainer_client.micro.family import OPERATIONS, Split, program, run, structures
-from trainer_client.micro.model import new_model
+from trainer_client.micro.model import VETTED, Size, new_model
 from trainer_client.micro.problems import Draft, draft
 from trainer_client.micro.tokenizer import train_tokenizer
 
-__all__ = ["PHASES", "Example", "Phase", "encode", "optimizers", "warm_start"]
+__all__ = ["PHASES", "Example", "Phase", "encode", "optimizers", "predicting", "warm_start"]
 
 IGNORED = -100
 TOKENIZER_EXAMPLES = 6000
@@ -42,6 +42,12 @@ class Phase:
     adam_learning_rate: float
     seed: int
     hide: float = 0.2
+    predicting: float = 0.0
+    """Share of all examples that say what ``f`` gives for a further input, from the statement."""
+    returned: float = 0.0
+    """Share of the questions about a program that ask only for what it returns."""
+    commented: bool = False
+    """Written programs carry the values on the first example as comments."""
 
 
 PHASES = (
@@ -58,12 +64,12 @@ class Example:
 
 
 def warm_start(
-    phases: Sequence[Phase], log: Callable[[int, float], None]
+    phases: Sequence[Phase], log: Callable[[int, float], None], size: Size = VETTED
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Train tokenizer and model from nothing on the warm-start split; ``log(step, loss)``."""
     corpus = islice(_examples(phases[0]), TOKENIZER_EXAMPLES)
     tokenizer = train_tokenizer(example.prompt + example.completion for example in corpus)
-    model = new_model(tokenizer, phases[0].seed)
+    model = new_model(tokenizer, phases[0].seed, size)
     for phase in phases:
         _train(model, tokenizer, phase, log)
     return model, tokenizer
@@ -141,21 +147,32 @@ def _examples(phase: Phase) -> Iterator[Example]:
     known = structures(Split.WARM_START)
     while True:
         problem = draft(rng.choice(known), phase.hide, rng)
-        writes = rng.random() < phase.writing
-        yield (
-            _writing(problem, phase.bugs, rng) if writes else _tracing(problem, rng.random() < 0.5)
-        )
+        task = rng.random()
+        if task < phase.writing:
+            yield _writing(problem, phase, rng)
+        elif task < phase.writing + phase.predicting:
+            yield predicting(problem, problem.inputs[-1])
+        else:
+            with_parameter = rng.random() < 0.5
+            output_only = phase.returned > 0 and rng.random() < phase.returned
+            yield _tracing(problem, with_parameter, output_only)
 
 
-def _writing(problem: Draft, bugs: float, rng: random.Random) -> Example:
-    if not bugs or rng.random() >= bugs:
-        return Example(problem.prompt, problem.reference)
+def _writing(problem: Draft, phase: Phase, rng: random.Random) -> Example:
     steps = list(problem.structure)
-    steps[rng.randrange(len(steps))] = rng.choice(OPERATIONS)
-    return Example(problem.prompt, program(steps))
+    if phase.bugs and rng.random() < phase.bugs:
+        steps[rng.randrange(len(steps))] = rng.choice(OPERATIONS)
+    shown = problem.inputs[0] if phase.commented else None
+    return Example(problem.prompt, program(steps, shown))
 
 
-def _tracing(problem: Draft, with_parameter: bool) -> Example:
+def predicting(problem: Draft, given: str) -> Example:
+    """What a right program returns, from the statement and its examples alone."""
+    prompt = f"{problem.prompt}# f({given!r}) is ?\n"
+    return Example(prompt, f"{run(problem.structure, given)[-1]!r}\n")
+
+
+def _tracing(problem: Draft, with_parameter: bool, output_only: bool) -> Example:
     """What the reference computes. It is a wrong program for every other problem, so programs
     right and wrong look alike here."""
     given = problem.inputs[0]
@@ -164,9 +181,11 @@ def _tracing(problem: Draft, with_parameter: bool) -> Example:
     )
     if not with_parameter:
         del values["f.s"]
+    returned = repr(values[max(values)]) if output_only else None
     sample = AlignmentSample(
         program=problem.reference,
         call=CallSpec(function="f", args=[given]),
-        variables={name: repr(value) for name, value in values.items()},
+        variables={} if output_only else {name: repr(v) for name, v in values.items()},
+        returned=returned,
     )
     return Example(MicroFormat().prompt(sample), correct_answer(sample))

@@ -1,0 +1,1 @@
+"""The experiments behind docs/results.md; each is one command, named there."""

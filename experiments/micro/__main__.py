@@ -1,0 +1,72 @@
+"""Run arms of several seeds, a process each; what is there already is not run again."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from experiments.micro.design import ARMS, HYPOTHESES
+from experiments.micro.run import START
+from trainer_client.config import ExecutorConfig
+from trainer_client.local_executor import running_executor
+
+RESULTS = Path(__file__).with_name("results")
+RUNS = Path("runs/experiments/micro")
+
+
+def main() -> int:
+    options = _options()
+    began = time.monotonic()
+    config = ExecutorConfig(sandboxes=2)
+    with (
+        running_executor(config, RUNS / "executor.log") as (url,),
+        ThreadPoolExecutor(options.workers) as workers,
+    ):
+        for arms in ([START], options.arms):
+            todo = [(arm, seed) for seed in options.seeds for arm in arms]
+            jobs = [workers.submit(_run, *job, options.split, url) for job in todo]
+            done = [job.result() for job in jobs]
+            if not all(done):
+                return 1
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes", flush=True)
+    return 0
+
+
+def _run(arm: str, seed: int, split: str, url: str) -> bool:
+    """Whether the run's result is there now."""
+    result = RESULTS / split / f"{arm}-{seed}.json"
+    if result.is_file():
+        return True
+    result.parent.mkdir(parents=True, exist_ok=True)
+    start, output = RUNS / f"start-{seed}", RUNS / split / f"{arm}-{seed}"
+    output.mkdir(parents=True, exist_ok=True)
+    words = map(str, [arm, seed, split, start, output, url, result])
+    began = time.monotonic()
+    with (output / "log.txt").open("w") as log:
+        status = subprocess.run(
+            [sys.executable, "-m", "experiments.micro.run", *words],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            check=False,
+        ).returncode
+    state = "done" if status == 0 else f"FAILED, see {output / 'log.txt'}"
+    print(f"{arm} {seed}: {state}, {time.monotonic() - began:.0f} s", flush=True)
+    return status == 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m experiments.micro", description=__doc__)
+    known = [*ARMS, *HYPOTHESES]
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--arms", nargs="+", choices=known, default=list(ARMS), metavar="ARM")
+    parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
+    parser.add_argument("--workers", type=int, default=2, help="runs at one time")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""What is compared: fixed before the runs whose results are reported.
+
+An arm is a set of recipe fields that differ from ``BASE``. In every arm a step generates 15 groups
+of 8 rollouts, code and questions together (``grpo_few`` only 9), and makes one optimizer step.
+"""
+
+from typing import Any
+
+from trainer_client.micro.model import Size
+from trainer_client.micro.warmstart import Phase
+
+__all__ = ["ARMS", "HYPOTHESES", "SIZE", "STEPS", "phases", "recipe_fields"]
+
+GROUP = 8
+GROUPS = 15
+STEPS = 150
+SIZE = Size(width=128, layers=3, heads=8)
+TOKENS = 48
+"""Of a completion at most; a reference has at most 40."""
+
+Fields = dict[str, Any]
+
+
+def phases(seed: int) -> tuple[Phase, ...]:
+    """The warm start: writing programs, predicting variables or the output of programs, and
+    predicting from the statement alone."""
+    return (
+        Phase(
+            steps=1200,
+            batch=32,
+            writing=0.3,
+            bugs=0.0,
+            muon_learning_rate=6e-3,
+            adam_learning_rate=3e-3,
+            seed=100 + seed,
+            predicting=0.1,
+            returned=0.3,
+        ),
+    )
+
+
+def _aligned(groups: int, **alignment: Any) -> Fields:
+    """So many of the groups are alignment questions, the rest code."""
+    code = (GROUPS - groups) * GROUP
+    return {
+        "alignment": {"enabled": True, "groups": groups, **alignment},
+        "grpo": {"per_device_train_batch_size": code},
+    }
+
+
+def _plain(groups: int) -> Fields:
+    return {
+        "alignment": {"enabled": False},
+        "grpo": {"per_device_train_batch_size": groups * GROUP},
+    }
+
+
+_PAPER = {
+    "input": "first",
+    "exceptions": False,
+    "ask_return": True,
+    "max_variables": 3,
+    "choose": "last",
+    "unique": "output",
+    "reward": "paper",
+}
+"""The released code's choices, on functions instead of scripts: what the call returns takes the
+place of standard output, and the function's variables that of the module's."""
+
+ARMS: dict[str, Fields] = {
+    "grpo": _plain(15),
+    "grpo_few": _plain(9),
+    "paper": _aligned(6, questions=_PAPER),
+    "default": _aligned(6),
+    "passed_and_failed": _aligned(6, questions={"programs": "all"}),
+    "prebuilt": _aligned(6, prebuilt="{start}/prebuilt.jsonl"),
+    "output_only": _aligned(6, questions={"ask_return": True, "max_variables": 0}),
+    "alignment_alone": _aligned(6) | {"reward": {"weight": 0.0}},
+    "ratio_20": _aligned(3),
+    "ratio_60": _aligned(9),
+}
+"""``default``, ``paper`` and the ablations of ``default`` (ratio 0.4)."""
+
+HYPOTHESES: dict[str, Fields] = {
+    "spread": _aligned(6, choose="spread"),
+    "downstream": _aligned(6, questions={"downstream": True, "skip_copied": True}),
+    "near_misses": _aligned(6, questions={"from_groups": "mixed"}),
+    "decaying": _aligned(6, schedule="linear"),
+    "same_step": _aligned(6, mode="same_step"),
+}
+"""Ways in which alignment might pay, tried on the development split and confirmed, or not, on
+fresh seeds and the held-out split."""
+
+BASE: Fields = {
+    "model": {"type": "micro", "path": "{start}"},
+    "data": {"type": "micro", "split": "train", "count": 4000},
+    "reward": {"extract": "raw"},
+    "alignment": {
+        "max_prompt_tokens": 128,
+        "questions": {
+            "format": "trainer_client.micro.alignment:MicroFormat",
+            "exceptions": False,
+            "max_traces": 24,
+            "max_variables": 4,
+            "max_value_chars": 26,
+        },
+    },
+    "optimizer": {"type": "muon", "learning_rate": 3e-4, "adamw_learning_rate": 1e-4},
+    "grpo": {
+        "max_steps": STEPS,
+        "lr_scheduler_type": "constant",
+        "num_generations": GROUP,
+        "max_completion_length": TOKENS,
+        "temperature": 1.0,
+        "beta": 0.0,
+        "use_cpu": True,
+        "bf16": False,
+        "save_strategy": "no",
+        "report_to": "none",
+    },
+}
+
+
+def recipe_fields(arm: str, seed: int, start: str, output: str) -> Fields:
+    """The recipe of one run. Raises ``KeyError`` for an arm that is not known."""
+    fields = _merged(BASE, {**ARMS, **HYPOTHESES}[arm])
+    fields["data"]["seed"] = 1000 + seed
+    filled: Fields = _filled(fields, start)
+    return filled | {"seed": seed, "output_dir": output}
+
+
+def _merged(base: Fields, over: Fields) -> Fields:
+    merged = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _filled(value: Any, start: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inner, start) for name, inner in value.items()}
+    return value.replace("{start}", start) if isinstance(value, str) else value

@@ -1,0 +1,105 @@
+"""The held-out measures of a policy: one number a case, so that policies are compared in pairs."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from executor_api.wire import CallSpec
+from trainer_client.alignment.questions import Rollout, make_samples
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.client import ExecutorClient
+from trainer_client.config import QuestionOptions
+from trainer_client.evaluate import Programs, Sampling, ask, complete, write_programs
+from trainer_client.micro.alignment import MicroFormat
+from trainer_client.micro.family import Split
+from trainer_client.micro.problems import Draft, drafts, generate
+from trainer_client.micro.warmstart import predicting
+
+__all__ = ["Measures", "measure", "questions_about"]
+
+Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
+
+PROBLEMS = 400
+SAMPLES = 8
+TOKENS = 48
+GREEDY = Sampling(temperature=0.0, max_new_tokens=TOKENS)
+SAMPLED = Sampling(samples=SAMPLES, temperature=1.0, max_new_tokens=TOKENS, seed=1)
+OPTIONS = QuestionOptions(exceptions=False, max_variables=4, max_value_chars=26)
+
+
+class Measures(BaseModel):
+    """Each list has one number a case; the cases of a (seed, split) are the same for all arms."""
+
+    passed: list[int]
+    """Of ``SAMPLES`` sampled programs of each problem, those that pass: pass@1 and pass@8."""
+    greedy: list[int]
+    """1 where the greedy program passes."""
+    output: list[int]
+    """Code reasoning: 1 where the output of a problem's reference on a new input is right."""
+    test_output: list[int]
+    """1 where the output on a new input is right, given the statement alone."""
+    fraction: list[float]
+    """Share of the variables of a failed program of the *start* that are right."""
+
+
+async def measure(
+    policy: Policy,
+    split: Split,
+    seed: int,
+    questions: Sequence[AlignmentSample],
+    client: ExecutorClient,
+) -> Measures:
+    """All measures on ``PROBLEMS`` problems of the split, drawn by ``seed``."""
+    problems = generate(split, PROBLEMS, seed)
+    drawn = drafts(split, PROBLEMS, seed)
+    sampled = await write_programs(*policy, problems, client, SAMPLED)
+    greedy = await write_programs(*policy, problems, client, GREEDY)
+    return Measures(
+        passed=_passed(sampled),
+        greedy=_passed(greedy),
+        output=[int(x) for x in ask(*policy, _outputs(drawn), MicroFormat(), GREEDY).exact],
+        test_output=_test_outputs(policy, drawn),
+        fraction=[round(x, 4) for x in ask(*policy, questions, MicroFormat(), GREEDY).fractions],
+    )
+
+
+async def questions_about(
+    policy: Policy, split: Split, seed: int, count: int, client: ExecutorClient
+) -> list[AlignmentSample]:
+    """About failed programs of the policy, one a problem, so that the cases are independent."""
+    problems = generate(split, count, seed)
+    once = Sampling(samples=2, temperature=1.0, max_new_tokens=TOKENS, seed=2)
+    written = await write_programs(*policy, problems, client, once)
+    failed = [next((r for r in group if r.failed), None) for group in written.rollouts]
+    chosen: list[Rollout] = [rollout for rollout in failed if rollout]
+    samples, _ = await make_samples(chosen, client, OPTIONS, step=0)
+    return samples
+
+
+def _passed(programs: Programs) -> list[int]:
+    if any(not (r.passed or r.failed) for group in programs.rollouts for r in group):
+        raise RuntimeError("a program has no verdict: look at executor.log and run again")
+    return [sum(r.passed for r in group) for group in programs.rollouts]
+
+
+def _outputs(drawn: Sequence[Draft]) -> list[AlignmentSample]:
+    """What do right programs return? On inputs that the statement does not show."""
+    return [
+        AlignmentSample(
+            program=draft.reference,
+            call=CallSpec(function="f", args=[draft.inputs[-1]]),
+            variables={},
+            returned=repr(draft.expected[-1]),
+        )
+        for draft in drawn
+    ]
+
+
+def _test_outputs(policy: Policy, drawn: Sequence[Draft]) -> list[int]:
+    examples = [predicting(draft, draft.inputs[-1]) for draft in drawn]
+    answers = complete(*policy, [example.prompt for example in examples], GREEDY)
+    return [
+        int(answer.strip() == example.completion.strip())
+        for answer, example in zip(answers, examples, strict=True)
+    ]

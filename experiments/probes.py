@@ -1,0 +1,181 @@
+"""Do the hidden states of a trained policy hold the values of variables more readily?
+
+    python -m experiments.probes --seeds 0 1 2 3 4        # after `python -m experiments.micro`
+
+A question names the variables of a program behind the program and its input; at the token of each
+name a linear probe reads, from the state of one layer, the first letter of the variable's value
+and its length. The probe learns on some structures and is tested on others.
+
+Control task (Hewitt and Liang 2019, arXiv 1909.03368): the same probe learns labels drawn at random
+for each (first letter of the input, variable, program line): what can be learnt by heart from the
+surface of the question. Selectivity is the accuracy minus that of the control task.
+"""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from executor_api.wire import CallSpec
+from experiments.documents import put
+from experiments.micro.__main__ import RUNS
+from experiments.micro.analyse import Effect, effect
+from experiments.micro.run import START
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.micro.alignment import MicroFormat
+from trainer_client.micro.family import Split, run
+from trainer_client.micro.model import load_model
+from trainer_client.micro.problems import Draft, drafts
+
+RESULTS = Path(__file__).with_name("results_probes.jsonl")
+ARMS = (START, "grpo", "default")
+LEARNT, TESTED = 1500, 500
+"""Questions to learn from and to test on; about 2.5 variables each."""
+TARGETS = ("first letter", "length")
+CONTROL_CLASSES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    prompt: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    surface: tuple[str, ...]
+    """Of each variable what a probe could learn by heart."""
+
+
+def question(draft: Draft) -> Question:
+    given = draft.inputs[-1]
+    values = tuple(run(draft.structure, given))
+    names = tuple("xyzw"[: len(values)])
+    sample = AlignmentSample(
+        program=draft.reference,
+        call=CallSpec(function="f", args=[given]),
+        variables={name: repr(value) for name, value in zip(names, values, strict=True)},
+    )
+    surface = tuple(
+        f"{given[0]}/{name}/{step.phrase}"
+        for name, step in zip(names, draft.structure, strict=True)
+    )
+    return Question(MicroFormat().prompt(sample), names, values, surface)
+
+
+@torch.inference_mode()
+def states(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, asked: Sequence[Question]
+) -> np.ndarray:
+    """(layers, variables of all questions, width): the states at the tokens of their names."""
+    found = []
+    for one in asked:
+        encoded = tokenizer(one.prompt, return_offsets_mapping=True, return_tensors="pt")
+        offsets = encoded.pop("offset_mapping")[0].tolist()
+        encoded.pop("token_type_ids", None)
+        hidden = torch.stack(model(**encoded, output_hidden_states=True).hidden_states)[1:, 0]
+        found.append(hidden[:, [_token(offsets, place) for place in _places(one)]])
+    return torch.cat(found, dim=1).numpy()
+
+
+def _places(one: Question) -> list[int]:
+    """Character offsets of the names, which end the prompt: ``…: x, y, z``."""
+    ends = len(one.prompt) - 1
+    return [ends - 3 * (len(one.names) - i) + 2 for i in range(len(one.names))]
+
+
+def _token(offsets: Sequence[Sequence[int]], place: int) -> int:
+    """Index of the token that ends with the character at ``place``, or holds it."""
+    return next(i for i, (start, end) in enumerate(offsets) if start <= place < end)
+
+
+def labels(asked: Sequence[Question], target: str) -> list[str]:
+    if target == "first letter":
+        return [value[:1] for one in asked for value in one.values]
+    if target == "length":
+        return [str(min(len(value), 9)) for one in asked for value in one.values]
+    return [_drawn(surface) for one in asked for surface in one.surface]
+
+
+def _drawn(surface: str) -> str:
+    return str(hashlib.sha256(surface.encode()).digest()[0] % CONTROL_CLASSES)
+
+
+def accuracy(
+    learnt: np.ndarray, tested: np.ndarray, right: Sequence[str], wanted: Sequence[str]
+) -> float:
+    """Of a linear probe on states (cases, width)."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=300))
+    probe.fit(learnt, right)
+    return float(probe.score(tested, wanted))
+
+
+def probe(folder: Path, seed: int) -> dict[str, list[float]]:
+    """Target (``control`` too) → accuracy by layer."""
+    model, tokenizer = load_model(folder)
+    model.eval()  # type: ignore[no-untyped-call]
+    learnt = [question(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed)]
+    tested = [question(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed)]
+    first, second = states(model, tokenizer, learnt), states(model, tokenizer, tested)
+    return {
+        target: [
+            accuracy(a, b, labels(learnt, target), labels(tested, target))
+            for a, b in zip(first, second, strict=True)
+        ]
+        for target in (*TARGETS, "control")
+    }
+
+
+def folder(arm: str, seed: int) -> Path:
+    return RUNS / f"start-{seed}" if arm == START else RUNS / "held_out" / f"{arm}-{seed}"
+
+
+def table(rows: Sequence[dict[str, object]]) -> str:
+    """Selectivity at the last layer, by arm, and the difference from ``grpo``."""
+    lines = ["| target | arm | accuracy | control | selectivity | minus grpo |"]
+    lines.append("|---|---|---|---|---|---|")
+    for target in TARGETS:
+        by_arm = {arm: _selectivity(rows, arm, target) for arm in ARMS}
+        for arm, found in by_arm.items():
+            right, control = np.mean([f[0] for f in found]), np.mean([f[1] for f in found])
+            gains = [a[0] - a[1] - b[0] + b[1] for a, b in zip(found, by_arm["grpo"], strict=True)]
+            shown: Effect | str = "" if arm == "grpo" else effect(gains)
+            cells = [target, arm, f"{right:.3f}", f"{control:.3f}", f"{right - control:.3f}"]
+            lines.append(f"| {' | '.join(cells)} | {shown} |")
+    return "\n".join(lines)
+
+
+def _selectivity(
+    rows: Sequence[dict[str, object]], arm: str, target: str
+) -> list[tuple[float, float]]:
+    """(accuracy, accuracy of the control) of each seed, at the last layer."""
+    found = []
+    for row in rows:
+        if row["arm"] == arm:
+            accuracies: dict[str, list[float]] = row["accuracy"]  # type: ignore[assignment]
+            found.append((accuracies[target][-1], accuracies["control"][-1]))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    seeds = parser.parse_args().seeds
+    torch.set_num_threads(1)
+    rows: list[dict[str, object]] = []
+    for seed in seeds:
+        for arm in ARMS:
+            rows.append({"seed": seed, "arm": arm, "accuracy": probe(folder(arm, seed), seed)})
+            print(json.dumps(rows[-1]), flush=True)
+    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    put("probes", table(rows))
+
+
+if __name__ == "__main__":
+    main()
