@@ -2,13 +2,15 @@
 
     python -m experiments.probes --seeds 0 1 2 3 4        # after `python -m experiments.micro`
 
-A question names the variables of a program behind the program and its input; at the token of each
-name a linear probe reads, from the state of one layer, the first letter of the variable's value
-and its length. The probe learns on some structures and is tested on others.
+The policy reads a statement with its examples and then the program that solves it, as when it had
+written that program itself. At the end of each line that assigns a variable a linear probe reads,
+from the state of one layer, the first letter of the value that the variable has on the first
+example, and its length. Neither stands in the text: the policy has no use for it but to know what
+the program does. The probe learns on some structures and is tested on others.
 
 Control task (Hewitt and Liang 2019, arXiv 1909.03368): the same probe learns labels drawn at random
-for each (first letter of the input, variable, program line): what can be learnt by heart from the
-surface of the question. Selectivity is the accuracy minus that of the control task.
+for each (first letter of the input, variable, operation): what can be learnt by heart from the
+surface of the text. Selectivity is the accuracy minus that of the control task.
 """
 
 import argparse
@@ -25,13 +27,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from executor_api.wire import CallSpec
 from experiments.documents import put
 from experiments.micro.__main__ import RUNS
 from experiments.micro.analyse import Effect, effect
 from experiments.micro.run import START
-from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split, run
 from trainer_client.micro.model import load_model
 from trainer_client.micro.problems import Draft, drafts
@@ -39,68 +38,62 @@ from trainer_client.micro.problems import Draft, drafts
 RESULTS = Path(__file__).with_name("results_probes.jsonl")
 ARMS = (START, "grpo", "default")
 LEARNT, TESTED = 1500, 500
-"""Questions to learn from and to test on; about 2.5 variables each."""
+"""Programs to learn from and to test on; two or three assignments each."""
 TARGETS = ("first letter", "length")
 CONTROL_CLASSES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    prompt: str
-    names: tuple[str, ...]
+class Reading:
+    """A text, and for each assignment in it where its line ends and what it assigns."""
+
+    text: str
+    places: tuple[int, ...]
+    """Offsets of the characters that end the lines."""
     values: tuple[str, ...]
     surface: tuple[str, ...]
-    """Of each variable what a probe could learn by heart."""
+    """What a probe could learn by heart."""
 
 
-def question(draft: Draft) -> Question:
-    given = draft.inputs[-1]
-    values = tuple(run(draft.structure, given))
-    names = tuple("xyzw"[: len(values)])
-    sample = AlignmentSample(
-        program=draft.reference,
-        call=CallSpec(function="f", args=[given]),
-        variables={name: repr(value) for name, value in zip(names, values, strict=True)},
+def reading(draft: Draft) -> Reading:
+    given = draft.inputs[0]
+    text = draft.prompt + draft.reference
+    ends = [i for i in range(len(draft.prompt), len(text)) if text[i] == "\n"]
+    steps = len(draft.structure)
+    return Reading(
+        text=text,
+        places=tuple(ends[1 : 1 + steps]),  # the first ends `def f(s):`
+        values=tuple(run(draft.structure, given)),
+        surface=tuple(f"{given[0]}/{i}/{s.phrase}" for i, s in enumerate(draft.structure)),
     )
-    surface = tuple(
-        f"{given[0]}/{name}/{step.phrase}"
-        for name, step in zip(names, draft.structure, strict=True)
-    )
-    return Question(MicroFormat().prompt(sample), names, values, surface)
 
 
 @torch.inference_mode()
 def states(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, asked: Sequence[Question]
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, read: Sequence[Reading]
 ) -> np.ndarray:
-    """(layers, variables of all questions, width): the states at the tokens of their names."""
+    """(layers, assignments of all readings, width): the states at the ends of their lines."""
     found = []
-    for one in asked:
-        encoded = tokenizer(one.prompt, return_offsets_mapping=True, return_tensors="pt")
+    for one in read:
+        encoded = tokenizer(one.text, return_offsets_mapping=True, return_tensors="pt")
         offsets = encoded.pop("offset_mapping")[0].tolist()
         encoded.pop("token_type_ids", None)
         hidden = torch.stack(model(**encoded, output_hidden_states=True).hidden_states)[1:, 0]
-        found.append(hidden[:, [_token(offsets, place) for place in _places(one)]])
+        found.append(hidden[:, [_token(offsets, place) for place in one.places]])
     return torch.cat(found, dim=1).numpy()
 
 
-def _places(one: Question) -> list[int]:
-    """Character offsets of the names, which end the prompt: ``…: x, y, z``."""
-    ends = len(one.prompt) - 1
-    return [ends - 3 * (len(one.names) - i) + 2 for i in range(len(one.names))]
-
-
 def _token(offsets: Sequence[Sequence[int]], place: int) -> int:
-    """Index of the token that ends with the character at ``place``, or holds it."""
+    """Index of the token that holds the character at ``place``."""
     return next(i for i, (start, end) in enumerate(offsets) if start <= place < end)
 
 
-def labels(asked: Sequence[Question], target: str) -> list[str]:
+def labels(read: Sequence[Reading], target: str) -> list[str]:
     if target == "first letter":
-        return [value[:1] for one in asked for value in one.values]
+        return [value[:1] for one in read for value in one.values]
     if target == "length":
-        return [str(min(len(value), 9)) for one in asked for value in one.values]
-    return [_drawn(surface) for one in asked for surface in one.surface]
+        return [str(min(len(value), 9)) for one in read for value in one.values]
+    return [_drawn(surface) for one in read for surface in one.surface]
 
 
 def _drawn(surface: str) -> str:
@@ -120,8 +113,8 @@ def probe(folder: Path, seed: int) -> dict[str, list[float]]:
     """Target (``control`` too) → accuracy by layer."""
     model, tokenizer = load_model(folder)
     model.eval()  # type: ignore[no-untyped-call]
-    learnt = [question(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed)]
-    tested = [question(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed)]
+    learnt = [reading(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed)]
+    tested = [reading(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed)]
     first, second = states(model, tokenizer, learnt), states(model, tokenizer, tested)
     return {
         target: [

@@ -8,8 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from experiments.micro.design import ARMS, HYPOTHESES
-from experiments.micro.run import START
+from experiments.micro.design import ARMS, HYPOTHESES, start_of
+from experiments.micro.measure import SURFACES
 from trainer_client.config import ExecutorConfig
 from trainer_client.local_executor import running_executor
 
@@ -25,7 +25,7 @@ def main() -> int:
         running_executor(config, RUNS / "executor.log") as (url,),
         ThreadPoolExecutor(options.workers) as workers,
     ):
-        for arms in ([START], options.arms):
+        for arms in (sorted({start_of(arm) for arm in options.arms}), options.arms):
             todo = [(arm, seed) for seed in options.seeds for arm in arms]
             jobs = [workers.submit(_run, *job, options.split, url) for job in todo]
             done = [job.result() for job in jobs]
@@ -41,7 +41,8 @@ def _run(arm: str, seed: int, split: str, url: str) -> bool:
     if result.is_file():
         return True
     result.parent.mkdir(parents=True, exist_ok=True)
-    start, output = RUNS / f"start-{seed}", RUNS / split / f"{arm}-{seed}"
+    kind = arm if arm in SURFACES else start_of(arm)
+    start, output = RUNS / f"{kind}-{seed}", RUNS / split / f"{arm}-{seed}"
     output.mkdir(parents=True, exist_ok=True)
     words = map(str, [arm, seed, split, start, output, url, result])
     began = time.monotonic()

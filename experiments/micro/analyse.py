@@ -18,8 +18,8 @@ from scipy.stats import t as student
 
 from experiments.documents import put
 from experiments.micro.__main__ import RESULTS
-from experiments.micro.measure import SAMPLES, Measures
-from experiments.micro.run import START, Result
+from experiments.micro.measure import SAMPLES, SURFACES, Measures
+from experiments.micro.run import Result
 
 IMAGES = Path("docs/images")
 BASELINE = "grpo"
@@ -95,7 +95,7 @@ def effects_table(results: dict[str, dict[int, Result]], baseline: str) -> str:
     ]
     for arm, runs in _ordered(results):
         shared = sorted(runs.keys() & results.get(baseline, {}).keys())
-        if arm in (baseline, START) or not shared:
+        if arm == baseline or arm in SURFACES or not shared:
             continue
         found = {m: _difference(runs, results[baseline], shared, m) for m in MEASURES}
         cells = [_bold(str(e), e.low > 0 or e.high < 0) for e in found.values()]
@@ -154,7 +154,7 @@ def _ordered(
 ) -> list[tuple[str, dict[int, Result]]]:
     from experiments.micro.design import ARMS, HYPOTHESES
 
-    order = [START, *ARMS, *HYPOTHESES]
+    order = [*SURFACES, *ARMS, *HYPOTHESES]
     return [(arm, results[arm]) for arm in order if arm in results]
 
 
@@ -172,7 +172,7 @@ def main() -> None:
     split = parser.parse_args().split
     results = load(split)
     image = IMAGES / f"micro-{split}.png"
-    draw(results, [arm for arm, _ in _ordered(results) if arm != START], image)
+    draw(results, [arm for arm, _ in _ordered(results) if arm not in SURFACES], image)
     parts = [
         means_table(results),
         effects_table(results, BASELINE),

@@ -4,12 +4,22 @@ An arm is a set of recipe fields that differ from ``BASE``. In every arm a step 
 of 8 rollouts, code and questions together (``grpo_few`` only 9), and makes one optimizer step.
 """
 
+from copy import deepcopy
 from typing import Any
 
 from trainer_client.micro.model import Size
 from trainer_client.micro.warmstart import Phase
 
-__all__ = ["ARMS", "HYPOTHESES", "SIZE", "STEPS", "phases", "recipe_fields"]
+__all__ = [
+    "ARMS",
+    "COMMENTED",
+    "HYPOTHESES",
+    "SIZE",
+    "STEPS",
+    "phases",
+    "recipe_fields",
+    "start_of",
+]
 
 GROUP = 8
 GROUPS = 15
@@ -17,26 +27,37 @@ STEPS = 150
 SIZE = Size(width=128, layers=3, heads=8)
 TOKENS = 48
 """Of a completion at most; a reference has at most 40."""
+COMMENTED_TOKENS = 80
+"""The same with comments."""
+COMMENTED = "commented"
+"""The arms whose names begin so start from a model that writes the values on the first example
+behind its lines."""
 
 Fields = dict[str, Any]
 
 
-def phases(seed: int) -> tuple[Phase, ...]:
+def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
     """The warm start: writing programs, predicting variables or the output of programs, and
-    predicting from the statement alone."""
-    return (
-        Phase(
-            steps=1200,
-            batch=32,
-            writing=0.3,
-            bugs=0.0,
-            muon_learning_rate=6e-3,
-            adam_learning_rate=3e-3,
-            seed=100 + seed,
-            predicting=0.1,
-            returned=0.3,
-        ),
+    predicting from the statement alone. It ends where sampled programs pass about every third
+    time and variables are predicted about every second: both objectives have room."""
+    phase = Phase(
+        steps=750,
+        batch=32,
+        writing=0.3,
+        bugs=0.0,
+        muon_learning_rate=6e-3,
+        adam_learning_rate=3e-3,
+        seed=100 + seed,
+        predicting=0.1,
+        returned=0.3,
+        commented=commented,
     )
+    return (phase,)
+
+
+def start_of(arm: str) -> str:
+    """The name of the warm start of an arm."""
+    return "start_commented" if arm.startswith(COMMENTED) else "start"
 
 
 def _aligned(groups: int, **alignment: Any) -> Fields:
@@ -87,6 +108,14 @@ HYPOTHESES: dict[str, Fields] = {
     "near_misses": _aligned(6, questions={"from_groups": "mixed"}),
     "decaying": _aligned(6, schedule="linear"),
     "same_step": _aligned(6, mode="same_step"),
+    "commented_grpo": _plain(15),
+    "commented": _aligned(
+        6,
+        questions={
+            "format": "trainer_client.micro.alignment:CommentedFormat",
+            "skip_copied": True,
+        },
+    ),
 }
 """Ways in which alignment might pay, tried on the development split and confirmed, or not, on
 fresh seeds and the held-out split."""
@@ -123,8 +152,10 @@ BASE: Fields = {
 
 def recipe_fields(arm: str, seed: int, start: str, output: str) -> Fields:
     """The recipe of one run. Raises ``KeyError`` for an arm that is not known."""
-    fields = _merged(BASE, {**ARMS, **HYPOTHESES}[arm])
+    fields = _merged(deepcopy(BASE), {**ARMS, **HYPOTHESES}[arm])
     fields["data"]["seed"] = 1000 + seed
+    if arm.startswith(COMMENTED):
+        fields["grpo"]["max_completion_length"] = COMMENTED_TOKENS
     filled: Fields = _filled(fields, start)
     return filled | {"seed": seed, "output_dir": output}
 

@@ -1,31 +1,31 @@
 """The held-out measures of a policy: one number a case, so that policies are compared in pairs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import BaseModel
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from executor_api.wire import CallSpec
+from experiments.micro.design import COMMENTED_TOKENS, TOKENS
+from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client import ExecutorClient
 from trainer_client.config import QuestionOptions
 from trainer_client.evaluate import Programs, Sampling, ask, complete, write_programs
-from trainer_client.micro.alignment import MicroFormat
+from trainer_client.micro.alignment import CommentedFormat, MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.problems import Draft, drafts, generate
 from trainer_client.micro.warmstart import predicting
 
-__all__ = ["Measures", "measure", "questions_about"]
+__all__ = ["SURFACES", "Measures", "Surface", "measure", "questions_about"]
 
 Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 
 PROBLEMS = 400
 SAMPLES = 8
-TOKENS = 48
-GREEDY = Sampling(temperature=0.0, max_new_tokens=TOKENS)
-SAMPLED = Sampling(samples=SAMPLES, temperature=1.0, max_new_tokens=TOKENS, seed=1)
-OPTIONS = QuestionOptions(exceptions=False, max_variables=4, max_value_chars=26)
+OPTIONS = QuestionOptions(exceptions=False, max_variables=4, max_value_chars=26, skip_copied=True)
 
 
 class Measures(BaseModel):
@@ -43,8 +43,31 @@ class Measures(BaseModel):
     """Share of the variables of a failed program of the *start* that are right."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """How the policies of a start write and answer."""
+
+    format: AlignmentFormat
+    tokens: int
+    """Of a completion at most."""
+
+    @property
+    def greedy(self) -> Sampling:
+        return Sampling(temperature=0.0, max_new_tokens=self.tokens)
+
+    def sampled(self, samples: int, seed: int) -> Sampling:
+        return Sampling(samples=samples, max_new_tokens=self.tokens, seed=seed)
+
+
+SURFACES = {
+    "start": Surface(MicroFormat(), TOKENS),
+    "start_commented": Surface(CommentedFormat(), COMMENTED_TOKENS),
+}
+
+
 async def measure(
     policy: Policy,
+    surface: Surface,
     split: Split,
     seed: int,
     questions: Sequence[AlignmentSample],
@@ -53,24 +76,24 @@ async def measure(
     """All measures on ``PROBLEMS`` problems of the split, drawn by ``seed``."""
     problems = generate(split, PROBLEMS, seed)
     drawn = drafts(split, PROBLEMS, seed)
-    sampled = await write_programs(*policy, problems, client, SAMPLED)
-    greedy = await write_programs(*policy, problems, client, GREEDY)
+    sampled = await write_programs(*policy, problems, client, surface.sampled(SAMPLES, 1))
+    greedy = await write_programs(*policy, problems, client, surface.greedy)
+    style = (surface.format, surface.greedy)
     return Measures(
         passed=_passed(sampled),
         greedy=_passed(greedy),
-        output=[int(x) for x in ask(*policy, _outputs(drawn), MicroFormat(), GREEDY).exact],
-        test_output=_test_outputs(policy, drawn),
-        fraction=[round(x, 4) for x in ask(*policy, questions, MicroFormat(), GREEDY).fractions],
+        output=[int(x) for x in ask(*policy, _outputs(drawn), *style).exact],
+        test_output=_test_outputs(policy, drawn, surface.greedy),
+        fraction=[round(x, 4) for x in ask(*policy, questions, *style).fractions],
     )
 
 
 async def questions_about(
-    policy: Policy, split: Split, seed: int, count: int, client: ExecutorClient
+    policy: Policy, surface: Surface, split: Split, seed: int, count: int, client: ExecutorClient
 ) -> list[AlignmentSample]:
     """About failed programs of the policy, one a problem, so that the cases are independent."""
     problems = generate(split, count, seed)
-    once = Sampling(samples=2, temperature=1.0, max_new_tokens=TOKENS, seed=2)
-    written = await write_programs(*policy, problems, client, once)
+    written = await write_programs(*policy, problems, client, surface.sampled(2, 2))
     failed = [next((r for r in group if r.failed), None) for group in written.rollouts]
     chosen: list[Rollout] = [rollout for rollout in failed if rollout]
     samples, _ = await make_samples(chosen, client, OPTIONS, step=0)
@@ -96,9 +119,9 @@ def _outputs(drawn: Sequence[Draft]) -> list[AlignmentSample]:
     ]
 
 
-def _test_outputs(policy: Policy, drawn: Sequence[Draft]) -> list[int]:
+def _test_outputs(policy: Policy, drawn: Sequence[Draft], greedy: Sampling) -> list[int]:
     examples = [predicting(draft, draft.inputs[-1]) for draft in drawn]
-    answers = complete(*policy, [example.prompt for example in examples], GREEDY)
+    answers = complete(*policy, [example.prompt for example in examples], greedy)
     return [
         int(answer.strip() == example.completion.strip())
         for answer, example in zip(answers, examples, strict=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel
 
-from experiments.micro.design import SIZE, phases, recipe_fields
-from experiments.micro.measure import Measures, measure, questions_about
+from experiments.micro.design import SIZE, phases, recipe_fields, start_of
+from experiments.micro.measure import SURFACES, Measures, measure, questions_about
 from trainer_client.alignment.pool import load_samples
 from trainer_client.client import ExecutorClient
 from trainer_client.config import Recipe
@@ -52,26 +52,26 @@ class Result(BaseModel):
     measures: Measures
 
 
-def make_start(seed: int, split: Split, folder: Path, url: str) -> Result:
+def make_start(arm: str, seed: int, split: Split, folder: Path, url: str) -> Result:
     """Warm-start a model, keep it with the questions that all arms share, and measure it."""
     began = time.monotonic()
     if not (folder / "config.json").is_file():
-        save_model(*warm_start(phases(seed), _log, SIZE), folder)
+        save_model(*warm_start(phases(seed, arm != START), _log, SIZE), folder)
     seconds = time.monotonic() - began
-    policy = load_model(folder)
+    policy, surface = load_model(folder), SURFACES[arm]
 
     async def act(client: ExecutorClient) -> Measures:
         about = [(f"questions_{split}", split, _cases(seed), 400)]
         about += [("prebuilt", Split.TRAIN, 1000 + seed, PREBUILT)]
         for name, whose, drawn, count in about:
-            samples = await questions_about(policy, whose, drawn, count, client)
+            samples = await questions_about(policy, surface, whose, drawn, count, client)
             lines = "".join(sample.model_dump_json() + "\n" for sample in samples)
             (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
         asked = load_samples(folder / f"questions_{split}.jsonl")
-        return await measure(policy, split, _cases(seed), asked, client)
+        return await measure(policy, surface, split, _cases(seed), asked, client)
 
     return Result(
-        arm=START,
+        arm=arm,
         seed=seed,
         split=split,
         seconds=round(seconds, 1),
@@ -88,8 +88,10 @@ def run_arm(arm: str, seed: int, split: Split, start: Path, output: Path, url: s
     train(recipe)
     seconds = time.monotonic() - began
     asked = load_samples(start / f"questions_{split}.jsonl")
-    policy = load_model(output)
-    measures = _with_client(url, lambda client: measure(policy, split, _cases(seed), asked, client))
+    policy, surface = load_model(output), SURFACES[start_of(arm)]
+    measures = _with_client(
+        url, lambda client: measure(policy, surface, split, _cases(seed), asked, client)
+    )
     return Result(
         arm=arm,
         seed=seed,
@@ -138,8 +140,8 @@ def _log(step: int, loss: float) -> None:
 
 def main(arm: str, seed: str, split: str, start: str, output: str, url: str, result: str) -> None:
     torch.set_num_threads(1)
-    if arm == START:
-        made = make_start(int(seed), Split(split), Path(start), url)
+    if arm in SURFACES:
+        made = make_start(arm, int(seed), Split(split), Path(start), url)
     else:
         made = run_arm(arm, int(seed), Split(split), Path(start), Path(output), url)
     Path(result).write_text(made.model_dump_json() + "\n", encoding="utf-8")

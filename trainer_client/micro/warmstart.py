@@ -16,7 +16,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from executor_api.wire import CallSpec
 from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.micro.alignment import MicroFormat, correct_answer
+from trainer_client.micro.alignment import CommentedFormat, MicroFormat, correct_answer
 from trainer_client.micro.family import OPERATIONS, Split, program, run, structures
 from trainer_client.micro.model import VETTED, Size, new_model
 from trainer_client.micro.problems import Draft, draft
@@ -47,7 +47,8 @@ class Phase:
     returned: float = 0.0
     """Share of the questions about a program that ask only for what it returns."""
     commented: bool = False
-    """Written programs carry the values on the first example as comments."""
+    """Written programs carry the values on the first example as comments, and questions about
+    programs ask for them (``CommentedFormat``)."""
 
 
 PHASES = (
@@ -153,6 +154,9 @@ def _examples(phase: Phase) -> Iterator[Example]:
         elif task < phase.writing + phase.predicting:
             yield predicting(problem, problem.inputs[-1])
         else:
+            if phase.commented:
+                yield _commenting(problem)
+                continue
             with_parameter = rng.random() < 0.5
             output_only = phase.returned > 0 and rng.random() < phase.returned
             yield _tracing(problem, with_parameter, output_only)
@@ -170,6 +174,14 @@ def predicting(problem: Draft, given: str) -> Example:
     """What a right program returns, from the statement and its examples alone."""
     prompt = f"{problem.prompt}# f({given!r}) is ?\n"
     return Example(prompt, f"{run(problem.structure, given)[-1]!r}\n")
+
+
+def _commenting(problem: Draft) -> Example:
+    given = problem.inputs[-1]
+    sample = AlignmentSample(
+        program=problem.reference, call=CallSpec(function="f", args=[given]), variables={}
+    )
+    return Example(CommentedFormat().prompt(sample), program(problem.structure, given))
 
 
 def _tracing(problem: Draft, with_parameter: bool, output_only: bool) -> Example:

@@ -1,0 +1,85 @@
+"""The experiments' own arithmetic and recipes; the runs themselves take hours."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments import documents
+from experiments.micro.analyse import MEASURES, effect, effects_table, means_table, summary
+from experiments.micro.design import ARMS, GROUP, GROUPS, HYPOTHESES, phases, recipe_fields
+from experiments.micro.measure import Measures
+from experiments.micro.run import Result
+from trainer_client.config import Recipe
+from trainer_client.micro.family import Split
+
+
+@pytest.mark.parametrize("arm", [*ARMS, *HYPOTHESES])
+def test_every_arm_is_a_recipe_of_fifteen_groups(arm: str) -> None:
+    recipe = Recipe.model_validate(recipe_fields(arm, 3, "/start", "/out"))
+    questions = recipe.alignment.groups or 0 if recipe.alignment.enabled else 0
+    code = recipe.grpo["per_device_train_batch_size"] // GROUP
+    assert code + questions == (9 if arm == "grpo_few" else GROUPS)
+    assert recipe.seed == 3
+    assert recipe.model.type == "micro" and str(recipe.model.path) == "/start"
+
+
+def test_prebuilt_questions_are_those_of_the_start() -> None:
+    recipe = Recipe.model_validate(recipe_fields("prebuilt", 0, "/start", "/out"))
+    assert recipe.alignment.prebuilt == Path("/start/prebuilt.jsonl")
+
+
+def test_seeds_have_starts_and_problems_of_their_own() -> None:
+    assert phases(0, False)[0].seed != phases(1, False)[0].seed
+    first, second = (recipe_fields("grpo", seed, "s", "o")["data"]["seed"] for seed in (0, 1))
+    assert first != second
+
+
+def measures(passed: list[int], fraction: list[float]) -> Measures:
+    return Measures(
+        passed=passed, greedy=[1, 0], output=[1, 1], test_output=[0, 0], fraction=fraction
+    )
+
+
+def test_means_of_a_run() -> None:
+    found = summary(measures([8, 2, 0, 0], [1.0, 0.5]))
+    assert found == dict(zip(MEASURES, (10 / 32, 0.5, 0.5, 1.0, 0.0, 0.75, 0.5), strict=True))
+
+
+def test_the_interval_is_that_of_a_paired_t_test() -> None:
+    found = effect([1.0, 2.0, 3.0, 4.0, 5.0])
+    # mean 3, deviation sqrt(2.5), t(0.975, 4) = 2.7764451
+    half = 2.7764451 * (2.5 / 5) ** 0.5
+    assert (found.mean, found.seeds) == (3.0, 5)
+    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
+    assert found.d == pytest.approx(3 / 2.5**0.5)
+
+
+def result(arm: str, seed: int, passed: int) -> Result:
+    return Result(
+        arm=arm, seed=seed, split=Split.HELD_OUT, seconds=1.0, curve=[],
+        measures=measures([passed], [1.0]),
+    )  # fmt: skip
+
+
+def test_arms_are_compared_within_a_seed() -> None:
+    results = {
+        "grpo": {seed: result("grpo", seed, seed) for seed in range(3)},
+        "default": {seed: result("default", seed, seed + 4) for seed in range(4)},
+    }
+    row = effects_table(results, "grpo").splitlines()[-1]
+    assert row.startswith("| default | **+0.500 [+0.500, +0.500]** |")
+    assert [line.split("|")[2].strip() for line in means_table(results).splitlines()[2:]] == [
+        "3", "4",
+    ]  # fmt: skip
+
+
+def test_results_stand_between_their_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "results.md"
+    page.write_text("a\n<!-- x -->\nold\n<!-- end -->\nb\n<!-- y -->\n<!-- end -->\n")
+    monkeypatch.setattr(documents, "PAGE", page)
+    documents.put("x", r"new \1")
+    assert page.read_text() == (
+        "a\n<!-- x -->\n\nnew \\1\n\n<!-- end -->\nb\n<!-- y -->\n<!-- end -->\n"
+    )
+    with pytest.raises(ValueError, match="<!-- z -->"):
+        documents.put("z", "")

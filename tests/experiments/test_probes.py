@@ -1,0 +1,42 @@
+"""Which tokens a probe reads, and that it reads more from states that hold more."""
+
+import numpy as np
+
+from experiments.probes import Reading, accuracy, labels, reading, states
+from trainer_client.micro.family import Split
+from trainer_client.micro.model import load_model
+from trainer_client.micro.problems import drafts
+
+
+def read(count: int) -> list[Reading]:
+    return [reading(draft) for draft in drafts(Split.HELD_OUT, count, 3)]
+
+
+def test_the_state_is_that_at_the_end_of_the_assignments_line() -> None:
+    model, tokenizer = load_model()
+    (one,) = read(1)
+    found = states(model, tokenizer, [one])
+    assert found.shape == (4, len(one.values), 144)
+    # A state depends on nothing behind its token: cut there, the last token has the same.
+    cut = one.text[: one.places[0] + 1]
+    assert cut.splitlines()[-1].startswith("    x = ")
+    ids = tokenizer(cut, return_tensors="pt")["input_ids"]
+    last = model(ids, output_hidden_states=True).hidden_states[-1][0, -1].detach().numpy()
+    assert np.allclose(found[-1][0], last, atol=1e-3)
+
+
+def test_labels_of_each_variable() -> None:
+    (one,) = read(1)
+    assert labels([one], "first letter") == [value[:1] for value in one.values]
+    control = labels(read(200), "control")
+    assert control == labels(read(200), "control")
+    assert len(set(control)) > 3
+
+
+def test_a_probe_finds_what_is_there_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    states = rng.normal(size=(600, 10))
+    right = ["a" if state[0] > 0 else "b" for state in states]
+    noise = [str(label) for label in rng.integers(0, 2, 600)]
+    assert accuracy(states[:400], states[400:], right[:400], right[400:]) > 0.9
+    assert accuracy(states[:400], states[400:], noise[:400], noise[400:]) < 0.65
