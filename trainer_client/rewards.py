@@ -142,6 +142,7 @@ class ExecutionReward:
         checker: Sequence[str],
         limits: Sequence[str],
         reference: Sequence[str],
+        preamble: Sequence[str],
         log_metric: LogMetric | None = None,
         log_extra: LogExtra | None = None,
         **_: Any,
@@ -152,7 +153,7 @@ class ExecutionReward:
             code = self._extract(completion_text(completions[i]))
             if code is not None:
                 id = f"{problem_id[i]}/{i}"
-                programs[i] = rows.program(id, code, tests[i], checker[i], limits[i])
+                programs[i] = rows.program(id, code, tests[i], checker[i], limits[i], preamble[i])
         began = time.monotonic()
         answers = await self._execute(programs)
         seconds = time.monotonic() - began

@@ -82,7 +82,7 @@ def test_tests_survive_the_dataset_unchanged() -> None:
         {**ROW, "tests": tests, "checker": {"type": "unordered"}, "limits": {"cpu_seconds": 2}}
     )
     (row,) = rows.to_dataset([problem])
-    program = rows.program("x", "pass", row["tests"], row["checker"], row["limits"])
+    program = rows.program("x", "pass", row["tests"], row["checker"], row["limits"], "")
     assert program.tests == problem.tests
     assert program.checker == problem.checker
     assert program.limits == problem.limits

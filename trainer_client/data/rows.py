@@ -37,7 +37,8 @@ def code_row(
         "tests": _TESTS.dump_json(problem.tests, exclude_unset=True).decode(),
         "checker": _CHECKER.dump_json(problem.checker, exclude_unset=True).decode(),
         "limits": problem.limits.model_dump_json(exclude_unset=True),
-        "reference": problem.reference or "",
+        "reference": problem.preamble + problem.reference if problem.reference else "",
+        "preamble": problem.preamble,
         "sample": "",
     }
 
@@ -52,15 +53,18 @@ def alignment_row(sample: AlignmentSample, prompt: str | list[dict[str, str]]) -
         "checker": "null",
         "limits": "{}",
         "reference": "",
+        "preamble": "",
         "sample": sample.model_dump_json(),
     }
 
 
-def program(id: str, code: str, tests: str, checker: str, limits: str) -> ExecuteProgram:
+def program(
+    id: str, code: str, tests: str, checker: str, limits: str, preamble: str
+) -> ExecuteProgram:
     """The request that judges a rollout of a code row."""
     return ExecuteProgram(
         id=id,
-        code=code,
+        code=preamble + code,
         tests=_TESTS.validate_json(tests),
         checker=_CHECKER.validate_json(checker),
         limits=ExecuteLimits.model_validate(json.loads(limits)),
