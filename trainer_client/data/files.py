@@ -62,7 +62,7 @@ def scan(path: Path | str) -> Iterator[tuple[int, Row | RowError]]:
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text; ``ValueError`` with a short reason for whatever stops it."""
     try:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error})") from None
     except UnicodeDecodeError as error:
@@ -87,19 +87,17 @@ def _lines(path: Path) -> Iterator[tuple[int, Row | RowError]]:
         while line := file.readline(MAX_ROW_BYTES + 1):
             number += 1
             if len(line) > MAX_ROW_BYTES:
-                yield number, RowError("", line[:60], _too_long(MAX_ROW_BYTES))
+                yield number, RowError("", None, _too_long(MAX_ROW_BYTES))
                 return
             if line.strip():
-                yield number, _line(line, first=number == 1)
+                yield number, _line(line)
 
 
-def _line(line: bytes, first: bool) -> Row | RowError:
+def _line(line: bytes) -> Row | RowError:
     try:
-        row = parse_json(line.decode("utf-8-sig" if first else "utf-8"))
+        return _mapping(parse_json(line))
     except ValueError as error:
-        reason = str(error) if str(error).startswith("not") else f"not JSON ({error})"
-        return RowError("", line[:60], f"{reason}; write one JSON object a line")
-    return _mapping(row)
+        return RowError("", line, f"{error}; write one JSON object a line")
 
 
 def _mapping(row: Any) -> Row | RowError:

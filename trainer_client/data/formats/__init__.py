@@ -11,7 +11,17 @@ from pathlib import Path
 
 from trainer_client.data.errors import DataError, RowError
 from trainer_client.data.files import Row, read_rows, scan
-from trainer_client.data.formats import coderl, humaneval, leetcode, mbpp
+from trainer_client.data.formats import (
+    apps,
+    coderl,
+    deepcoder,
+    humaneval,
+    leetcode,
+    livecodebench,
+    mbpp,
+    verifiable,
+    verl,
+)
 from trainer_client.data.formats.fields import Fields
 from trainer_client.data.problem import Collection, Problem, of_split
 
@@ -39,10 +49,15 @@ class Format:
 FORMATS: Mapping[str, Format] = {
     name: Format(name, module.COLUMNS, module.convert)
     for name, module in (
+        ("apps", apps),
         ("coderl", coderl),
+        ("deepcoder", deepcoder),
         ("humaneval", humaneval),
         ("leetcode", leetcode),
+        ("livecodebench", livecodebench),
         ("mbpp", mbpp),
+        ("verifiable", verifiable),
+        ("verl", verl),
     )
 }
 

@@ -67,7 +67,7 @@ class Fields:
             if isinstance(value, bool) or not isinstance(value, str | int):
                 raise RowError(name, value, "an id is text or a whole number")
             return value if isinstance(value, str) else f"{prefix}/{value}"
-        return f"{self.source or prefix}/{self.number}"
+        return "/".join(filter(None, (self.source or prefix, self.split, str(self.number))))
 
     def structure(self, name: str) -> Any:
         """A list or mapping, which may be written as JSON text."""

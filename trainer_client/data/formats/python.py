@@ -5,7 +5,7 @@ import ast
 from executor_api.judge.literals import parse_python
 from trainer_client.data.errors import RowError
 
-__all__ = ["before_function", "qualified", "returns_list"]
+__all__ = ["before_function", "qualified", "returns_list", "without_fence"]
 
 SOLUTION = "Solution"
 
@@ -39,3 +39,11 @@ def returns_list(starter_code: str, function: str) -> bool:
     _, _, after = starter_code.partition(f"def {name}(")
     annotation = after.split("->", 1)[1] if "->" in after.split("\ndef ", 1)[0] else ""
     return annotation.strip().lower().startswith(("list", "typing.list", "optional[list"))
+
+
+def without_fence(text: str) -> str:
+    """The program in a text that holds it between Markdown fences, or is it."""
+    _, fence, after = text.partition("```")
+    if not fence:
+        return text
+    return after.partition("\n")[2].rpartition("```")[0] or text
