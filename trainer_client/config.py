@@ -9,12 +9,16 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from trainer_client.data.files import is_readable
+
 __all__ = [
     "AlignmentConfig",
     "ConfigError",
     "DataConfig",
+    "DatasetData",
     "EvaluationConfig",
     "ExecutorConfig",
+    "Filters",
     "GgufModel",
     "HfModel",
     "JsonlData",
@@ -98,6 +102,53 @@ class JsonlData(_Section):
     """Put before each statement that is text, in style ``chat``."""
 
 
+class Filters(_Section):
+    """Which problems of a data set are left out."""
+
+    difficulties: list[str] | None = None
+    """Only problems of these difficulties, as the data set names them; all where null."""
+    max_prompt_chars: int | None = Field(None, ge=1)
+    """Only problems whose statement and starter code are no longer."""
+    pass_rates: Path | None = None
+    """Pass rates of the policy, as JSON Lines {"id", "passed", "samples"}: only problems that
+    have one within the bounds. Relative to the recipe's directory."""
+    min_pass_rate: float = Field(0.0, ge=0, le=1)
+    max_pass_rate: float = Field(1.0, ge=0, le=1)
+    decontaminate: list[str] = []
+    """Evaluation sets, by path or hub name: problems that overlap with one of theirs are out."""
+    ngram: int = Field(13, ge=1)
+    """Words of an n-gram."""
+    min_overlap: float = Field(0.2, ge=0, le=1)
+    """The least share of an evaluation problem's n-grams that counts as an overlap."""
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.min_pass_rate > self.max_pass_rate:
+            raise ValueError("min_pass_rate is above max_pass_rate; nothing would be left")
+        if self.pass_rates is None and {"min_pass_rate", "max_pass_rate"} & self.model_fields_set:
+            raise ValueError("bounds of the pass rate need the rates; give pass_rates")
+        if self.difficulties is not None:
+            self.difficulties = [name.lower() for name in self.difficulties]
+        return self
+
+
+class DatasetData(_Section):
+    """A published data set, as a file or from the hub, in any format of
+    ``trainer_client.data.formats``."""
+
+    type: Literal["dataset"]
+    name: str = Field(min_length=1)
+    """A path, relative to the recipe's directory, or the name of a data set on the hub."""
+    format: str | None = None
+    """Of the rows; found out from their columns where null."""
+    split: str | None = None
+    """Only problems of this split; all where null."""
+    filters: Filters = Filters()
+    style: Literal["chat", "text"] = "chat"
+    """As of ``jsonl``."""
+    instruction: str = INSTRUCTION
+
+
 class MicroData(_Section):
     """Problems of the generated micro family: the same fields give the same problems."""
 
@@ -109,7 +160,7 @@ class MicroData(_Section):
     """Probability that the statement hides an operation, to be found from the examples."""
 
 
-DataConfig = Annotated[JsonlData | MicroData, Field(discriminator="type")]
+DataConfig = Annotated[JsonlData | DatasetData | MicroData, Field(discriminator="type")]
 
 
 # --- executor, reward ---------------------------------------------------------------------
@@ -459,6 +510,21 @@ def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
     for data in (recipe.data, recipe.evaluation.data):
         if isinstance(data, JsonlData):
             data.paths = [path if path.is_absolute() else base / path for path in data.paths]
+        if isinstance(data, DatasetData):
+            _resolve_dataset(data, base)
     if recipe.alignment.prebuilt is not None:
         recipe.alignment.prebuilt = base / recipe.alignment.prebuilt
     return recipe
+
+
+def _resolve_dataset(data: DatasetData, base: Path) -> None:
+    filters = data.filters
+    data.name = _beside(data.name, base)
+    filters.decontaminate = [_beside(name, base) for name in filters.decontaminate]
+    if filters.pass_rates is not None:
+        filters.pass_rates = base / filters.pass_rates
+
+
+def _beside(name: str, base: Path) -> str:
+    """A file or folder beside the recipe; other names are the hub's."""
+    return str(base / name) if is_readable(Path(name)) or (base / name).exists() else name

@@ -30,6 +30,7 @@ from trainer_client.client import ExecutorClient
 from trainer_client.config import (
     ConfigError,
     DataConfig,
+    DatasetData,
     JsonlData,
     MicroData,
     Muon,
@@ -38,6 +39,7 @@ from trainer_client.config import (
 )
 from trainer_client.data.problem import DataError, load_problems
 from trainer_client.data.rows import to_dataset
+from trainer_client.data.selection import selected
 from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, device_dtype, load_policy
 from trainer_client.optimizers import muon_and_adamw
@@ -202,6 +204,10 @@ def _dataset(config: DataConfig) -> Dataset:
     if isinstance(config, JsonlData):
         problems = load_problems(config.paths, config.split)
         return to_dataset(problems, config.style, config.instruction)
+    if isinstance(config, DatasetData):
+        selection = selected(config)
+        print(f"{config.name}: {selection}", file=sys.stderr)
+        return to_dataset(selection.kept, config.style, config.instruction)
     return _micro_dataset(config)
 
 

@@ -333,6 +333,29 @@ def test_what_is_no_file_of_rows(name: str, content: bytes, message: str, tmp_pa
         list(read_rows(tmp_path / name))
 
 
+def test_a_folder_is_read_as_the_hub_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "sums"
+    folder.mkdir()
+    for split in ("train", "test"):
+        (folder / f"{split}.jsonl").write_text(json.dumps(APPS_ROW) + "\n")
+    both = load(folder)
+    assert {(p.id, p.split) for p in both} == {("apps/train/3", "train"), ("apps/test/3", "test")}
+    assert {p.reference for p in both} == {ADD_STDIO}
+    assert [p.id for p in load(folder, split="test")] == ["apps/test/3"]
+
+
+@pytest.mark.parametrize("name", ["owner/name", "owner/name-v0.2.0", "owner/name@python"])
+def test_a_data_set_that_cannot_be_had(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=f"^{name}: neither a file nor .*'owner/name"):
+        load(name)
+
+
 def test_columns_of_no_format_or_of_several(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text('{"text": "?", "label": 3}\n')

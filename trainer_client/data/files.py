@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from trainer_client.data.errors import BadRow, DataError, RowError, shown
 
-__all__ = ["MAX_ROW_BYTES", "Row", "parse_json", "read_rows", "scan"]
+__all__ = ["MAX_ROW_BYTES", "Row", "is_readable", "parse_json", "read_rows", "scan"]
 
 Row = dict[str, Any]
 
@@ -71,6 +71,11 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply for JSON") from None
     except ValueError as error:  # integers of more than 4,300 digits
         raise ValueError(f"not readable ({error})") from None
+
+
+def is_readable(path: Path) -> bool:
+    """Whether the name is that of a kind of file that is read here."""
+    return _kind(path) in _READERS
 
 
 def _kind(path: Path) -> str:

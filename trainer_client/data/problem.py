@@ -11,7 +11,16 @@ from executor_api.wire import CallTest, Checker, ExecuteLimits, ExecuteProgram, 
 from trainer_client.data.errors import BadRow, DataError, RowError, shown
 from trainer_client.data.files import Row, scan
 
-__all__ = ["Collection", "DataError", "Message", "Problem", "load_problems", "save_problems"]
+__all__ = [
+    "Collection",
+    "DataError",
+    "Message",
+    "Problem",
+    "load_problems",
+    "messages",
+    "of_split",
+    "save_problems",
+]
 
 MAX_DEPTH = 100
 """Of the values in a call's arguments and expectation; the executor compares none deeper."""
@@ -124,7 +133,7 @@ class Collection:
                     raise row
                 problem = convert(row, number)
             except (RowError, ValidationError) as error:
-                self._note(place, number, _messages(error))
+                self._note(place, number, messages(error))
                 continue
             if problem is None:
                 self.other_tasks += 1
@@ -146,10 +155,10 @@ class Collection:
 
 
 _MESSAGES = 5
-"""Of one row."""
 
 
-def _messages(error: RowError | ValidationError) -> list[str]:
+def messages(error: RowError | ValidationError) -> list[str]:
+    """What is wrong with a row: field, value, remedy; at most five."""
     if isinstance(error, RowError):
         return [str(error)]
     details = error.errors(include_url=False, include_context=False)

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from trainer_client.data.errors import DataError, RowError
-from trainer_client.data.files import Row, read_rows, scan
+from trainer_client.data.files import Row, is_readable, read_rows, scan
 from trainer_client.data.formats import (
     apps,
     coderl,
@@ -65,7 +65,8 @@ FORMATS: Mapping[str, Format] = {
 def load(
     path_or_hub_name: Path | str, format: str | None = None, split: str | None = None
 ) -> list[Problem]:
-    """The problems of a file, or else of a data set of the hub.
+    """The problems of a file, or else of a data set of the hub (``owner/name``, followed by
+    ``@configuration`` where it has several) or a folder that ``datasets.load_dataset`` reads.
 
     Args:
         format: a name in ``FORMATS``; found out from the columns where None.
@@ -81,16 +82,15 @@ def collect(
     path_or_hub_name: Path | str, format: str | None = None, split: str | None = None
 ) -> tuple[Collection, str]:
     """As ``load``, good and bad rows apart, and the name of the format."""
-    path = Path(path_or_hub_name)
-    name = str(path_or_hub_name)
+    path, name = Path(path_or_hub_name), str(path_or_hub_name)
     found = Collection()
-    if path.exists() or path.suffix or not _is_hub_name(name):
-        parts: Iterable[tuple[str, Iterator[tuple[int, Row | RowError]]]] = [("", scan(path))]
-        source = path.name.split(".")[0]
+    parts: Iterable[tuple[str, Iterator[tuple[int, Row | RowError]]]]
+    if _is_file(path, name):
+        parts, source = [("", scan(path))], path.name.split(".")[0]
     else:
         from trainer_client.data.hub import hub_rows
 
-        parts, source = hub_rows(name, split), name
+        parts, source = hub_rows(name, split), path.name if path.is_dir() else name
     chosen = _named(format) if format else None
     for part, rows in parts:
         first = list(islice(rows, _LOOKED_AT))
@@ -107,8 +107,11 @@ def _converter(chosen: Format, source: str, split: str) -> Callable[[Row, int], 
     return lambda row, number: chosen(row, number, source, split)
 
 
-def _is_hub_name(name: str) -> bool:
-    return name.count("/") <= 1 and not name.startswith((".", "/", "~"))
+def _is_file(path: Path, name: str) -> bool:
+    """Or is meant to be one: names on the hub are ``name`` and ``owner/name``."""
+    if path.exists():
+        return path.is_file()
+    return name.count("/") > 1 or name.startswith((".", "/", "~")) or is_readable(path)
 
 
 def _named(name: str) -> Format:
