@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from coderl.data import app as data_app
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Reinforcement learning for code models on a gVisor-isolated executor.",
 )
+app.add_typer(data_app, name="data")
 
 
 @app.command()

@@ -92,8 +92,10 @@ class Contamination:
         number = max(ratios, key=lambda n: ratios[n])
         if ratios[number] < self._min_overlap:
             return None
-        example = next(gram for gram in shared if number in places[gram])
-        return Overlap(problem.id, self._ids[number], kind, ratios[number], example)
+        common = [gram for gram in shared if number in places[gram]]
+        return Overlap(
+            problem.id, self._ids[number], kind, ratios[number], common[len(common) // 2]
+        )
 
 
 def _texts(problem: Problem) -> Iterator[tuple[Kind, str]]:

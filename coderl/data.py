@@ -1,0 +1,321 @@
+"""``coderl data``: validate, convert, count and decontaminate sets of problems."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from trainer_client.config import Filters
+    from trainer_client.data.problem import Problem
+    from trainer_client.data.references import FailedReference
+    from trainer_client.data.summary import Spread
+
+app = typer.Typer(no_args_is_help=True, help="Validate, convert, count and decontaminate problems.")
+
+Source = Annotated[str, typer.Argument(help="A file, a folder, or a data set of the hub.")]
+Format = Annotated[
+    str | None, typer.Option(help="Of the rows; found out from their columns without it.")
+]
+Split = Annotated[str | None, typer.Option(help="Only the problems of this split.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Ngram = Annotated[int, typer.Option(min=1, help="Words of an n-gram.")]
+MinOverlap = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of an evaluation problem's n-grams; 0: any.")
+]
+Output = Annotated[Path, typer.Argument(dir_okay=False, help="JSON Lines to write.")]
+
+ROWS_SHOWN = 20
+
+
+@app.command()
+def validate(
+    source: Source,
+    format: Format = None,
+    split: Split = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="Also run the references on their tests.")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option(help="Of a running executor, for --run; key: CODERL_API_KEY.")
+    ] = None,
+    runtime: Annotated[str, typer.Option(help="Of the executor started for --run.")] = "runsc",
+    as_json: Json = False,
+) -> None:
+    """Say which rows are not valid and why. Exit status 1 if any is not."""
+    from trainer_client.data.formats import collect
+
+    with _errors():
+        found, name = collect(source, format, split)
+        problems = _of_split(list(found.problems.values()), split)
+        failed = _failed_references(problems, url, runtime) if run else []
+    bad = len(found.bad_rows) + found.more_errors
+    report = {
+        "source": source,
+        "format": name,
+        "problems": len(problems),
+        "other_tasks": found.other_tasks,
+        "bad_rows": [asdict(row) for row in found.bad_rows],
+        "more_errors": found.more_errors,
+    }
+    if run:
+        report["references"] = sum(p.reference is not None for p in problems)
+        report["failed_references"] = [asdict(one) for one in failed]
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        rows = [(str(row.row), row.message) for row in found.bad_rows]
+        _table("rows that are not valid", ("row", "why"), rows, found.more_errors)
+        tests = [(one.id, str(one.verdict), str(one.test), one.why) for one in failed]
+        _table("references that do not pass", ("problem", "verdict", "test", "why"), tests)
+        parts = [f"{source}, format {name}: {len(problems)} problems", f"{bad} errors"]
+        parts += [f"{found.other_tasks} rows of other tasks"] * bool(found.other_tasks)
+        if run:
+            parts.append(f"{len(failed)} of {report['references']} references do not pass")
+        typer.echo(", ".join(parts))
+    raise typer.Exit(int(bool(bad or failed)))
+
+
+@app.command()
+def convert(
+    source: Source,
+    output: Output,
+    format: Format = None,
+    split: Split = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave them out instead of stopping.")
+    ] = False,
+    difficulty: Annotated[
+        list[str] | None, typer.Option(help="Only problems of this difficulty; repeat for more.")
+    ] = None,
+    max_prompt_chars: Annotated[
+        int | None, typer.Option(min=1, help="Only statements that are no longer.")
+    ] = None,
+    pass_rates: Annotated[
+        Path | None, typer.Option(help="JSON Lines of id, passed, samples: the policy's.")
+    ] = None,
+    min_pass_rate: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    max_pass_rate: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out what overlaps with this evaluation set; repeat for more."),
+    ] = None,
+    ngram: Ngram = 13,
+    min_overlap: MinOverlap = 0.2,
+    as_json: Json = False,
+) -> None:
+    """Write problems in the project's own format, those that the filters leave."""
+    from trainer_client.data.formats import collect
+    from trainer_client.data.problem import save_problems
+    from trainer_client.data.selection import select
+
+    given = {
+        "difficulties": difficulty or None,
+        "max_prompt_chars": max_prompt_chars,
+        "pass_rates": pass_rates,
+        "min_pass_rate": min_pass_rate,
+        "max_pass_rate": max_pass_rate,
+        "decontaminate": decontaminate or None,
+        "ngram": ngram,
+        "min_overlap": min_overlap,
+    }
+    with _errors():
+        filters = _filters({name: value for name, value in given.items() if value is not None})
+        found, _ = collect(source, format, split)
+        if not skip_bad_rows:
+            found.checked()
+        selection = select(_of_split(list(found.problems.values()), split), filters)
+    with _writing(output):
+        save_problems(selection.kept, output)
+    report = {
+        "problems": len(selection.kept),
+        "dropped": selection.dropped,
+        "bad_rows": len(found.bad_rows) + found.more_errors,
+        "overlaps": [asdict(overlap) for overlap in selection.overlaps],
+    }
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    bad = f", {report['bad_rows']} errors in rows left out" if report["bad_rows"] else ""
+    typer.echo(f"{output}: {selection}{bad}")
+
+
+@app.command()
+def stats(
+    source: Source, format: Format = None, split: Split = None, as_json: Json = False
+) -> None:
+    """Count problems, tests, lengths, splits, difficulties and duplicates."""
+    from trainer_client.data.formats import load
+    from trainer_client.data.summary import Spread, summarize
+
+    with _errors():
+        summary = summarize(load(source, format, split))
+    if as_json:
+        typer.echo(summary.model_dump_json(indent=2))
+        return
+    rows = []
+    for name, value in summary:
+        shown = _spread(value) if isinstance(value, Spread) else _counted(value)
+        rows.append((name.replace("_", " "), shown))
+    _table(source, ("", ""), rows)
+
+
+@app.command()
+def decontaminate(
+    source: Source,
+    against: Annotated[list[str], typer.Option(help="An evaluation set; repeat for more.")],
+    format: Format = None,
+    split: Split = None,
+    ngram: Ngram = 13,
+    min_overlap: MinOverlap = 0.2,
+    output: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write the other problems to this file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which problems overlap with evaluation sets. Exit status 1 if any does, 0 if the others
+    were written to --output."""
+    from trainer_client.data.formats import load
+    from trainer_client.data.problem import save_problems
+    from trainer_client.data.selection import select
+
+    with _errors():
+        options = {"decontaminate": against, "ngram": ngram, "min_overlap": min_overlap}
+        selection = select(load(source, format, split), _filters(options))
+    if output is not None:
+        with _writing(output):
+            save_problems(selection.kept, output)
+    found = sorted(selection.overlaps, key=lambda overlap: -overlap.ratio)
+    if as_json:
+        report = {
+            "problems": len(selection.kept),
+            "overlaps": [asdict(overlap) for overlap in found],
+        }
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        rows = [(o.id, o.with_id, o.kind, f"{o.ratio:.0%}", o.example) for o in found]
+        _table("overlaps", ("problem", "holds of", "in its", "share", "such as"), rows)
+        typer.echo(f"{source}: {selection}")
+    raise typer.Exit(int(bool(found) and output is None))
+
+
+# --- doing it ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    """What is wrong with the data or the options, without a traceback."""
+    from trainer_client import ExecutorError
+    from trainer_client.data.errors import DataError
+    from trainer_client.local_executor import ExecutorNotReady
+
+    try:
+        yield
+    except DataError as error:
+        typer.echo(f"coderl data: {error}", err=True)
+        raise typer.Exit(1 if error.rows else 2) from None
+    except (ExecutorError, ExecutorNotReady) as error:
+        typer.echo(f"coderl data: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _filters(given: dict[str, Any]) -> "Filters":
+    from pydantic import ValidationError
+
+    from trainer_client.config import Filters
+
+    try:
+        return Filters.model_validate(given)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(reason) from None
+
+
+def _of_split(problems: "list[Problem]", split: str | None) -> "list[Problem]":
+    """All where there is none at all: then the rows' errors say more."""
+    from trainer_client.data.problem import of_split
+
+    return of_split(problems, split) if problems else problems
+
+
+def _failed_references(
+    problems: "Sequence[Problem]", url: str | None, runtime: str
+) -> "list[FailedReference]":
+    import tempfile
+
+    from pydantic import ValidationError
+    from rich.console import Console
+
+    from trainer_client import ExecutorClient
+    from trainer_client.config import ExecutorConfig
+    from trainer_client.data.references import failed_references
+    from trainer_client.local_executor import running_executor
+
+    try:
+        config = ExecutorConfig.model_validate({"url": url or "auto", "runtime": runtime})
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--runtime") from None
+
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        running_executor(config, Path(scratch) / "executor.log") as urls,
+        Console(stderr=True).status("running the references") as status,
+    ):
+
+        async def check() -> "list[FailedReference]":
+            async with ExecutorClient(urls, os.environ.get(config.api_key_env)) as client:
+                return await failed_references(
+                    problems, client, lambda done: status.update(f"{done} references have run")
+                )
+
+        return asyncio.run(check())
+
+
+# --- printing ---------------------------------------------------------------------------
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], more: int = 0
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return
+    table = Table(title=Text(title), show_header=any(columns))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows[:ROWS_SHOWN]:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
+    if hidden := max(0, len(rows) - ROWS_SHOWN) + more:
+        typer.echo(f"and {hidden} more")
+
+
+def _spread(value: "Spread") -> str:
+    numbers = (f"{number:,.10g}" for number in (value.least, value.median, value.most, value.total))
+    return "least {}, median {}, most {}, {} in all".format(*numbers)
+
+
+def _counted(value: dict[str, int] | list[list[str]] | int) -> str:
+    if isinstance(value, dict):
+        shown = [f"{name}: {count:,}" for name, count in list(value.items())[:12]]
+        return "\n".join([*shown, *(["…"] if len(value) > 12 else [])])
+    if isinstance(value, list):
+        return "\n".join([", ".join(ids) for ids in value[:12]] or ["none"])
+    return f"{value:,}"
