@@ -295,13 +295,15 @@ def _table(
     from rich.table import Table
     from rich.text import Text
 
+    from coderl.traces import visible
+
     if not rows:
         return
     table = Table(title=Text(title), show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows[:ROWS_SHOWN]:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console(highlight=False).print(table)
     if hidden := max(0, len(rows) - ROWS_SHOWN) + more:
         typer.echo(f"and {hidden} more")

@@ -1,6 +1,5 @@
 """``/trace`` returns the expected output of CRUXEval's programs."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from executor_api.judge.literals import parse
 from tests.service import Service, running_service
+from trainer_client.data.formats.cruxeval import executions
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "cruxeval_first400.jsonl"
 
@@ -25,21 +25,21 @@ def service() -> Iterator[Service]:
 
 @pytest.mark.parametrize("detail", ["final", "lines"])
 def test_every_output_is_as_expected(service: Service, detail: str) -> None:
-    rows = [json.loads(line) for line in DATA.read_text().splitlines()]
+    cases = list(executions(DATA))
     programs = [
         {
-            "id": row["id"],
-            "code": f"{row['code']}\n__input = lambda: f({row['input']})\n",
+            "id": case.id,
+            "code": f"{case.code}\n__input = lambda: {case.call}\n",
             "call": {"function": "__input"},
             "detail": detail,
         }
-        for row in rows
+        for case in cases
     ]
     results = service.trace(*programs)
     assert len(results) == 400
     wrong = [
-        (result["id"], result["value"], row["output"])
-        for row, result in zip(rows, results, strict=True)
-        if result["status"] != "completed" or parse(result["value"]) != parse(row["output"])
+        (result["id"], result["value"], case.output)
+        for case, result in zip(cases, results, strict=True)
+        if result["status"] != "completed" or parse(result["value"]) != parse(case.output)
     ]
     assert not wrong

@@ -1,8 +1,6 @@
 """HumanEval's canonical solutions are right, and what is done to them is wrong."""
 
 import ast
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.service import Service, running_service
+from trainer_client.data.formats import load, read_rows
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "HumanEval.jsonl.gz"
 
@@ -49,8 +48,7 @@ def either_runtime(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
-    with gzip.open(DATA, "rt") as file:
-        return [json.loads(line) for line in file]
+    return [row for _, row in read_rows(DATA)]
 
 
 def program(row: dict[str, str], body: str) -> dict[str, Any]:
@@ -67,11 +65,9 @@ def number(result: dict[str, Any]) -> int:
     return int(result["id"].rpartition("/")[2])
 
 
-def test_canonical_solutions_are_accepted(
-    either_runtime: Service, rows: list[dict[str, str]]
-) -> None:
-    programs = [program(row, row["canonical_solution"]) for row in rows]
-    results = either_runtime.execute(*programs)
+def test_canonical_solutions_are_accepted(either_runtime: Service) -> None:
+    judged = [p.program(p.reference or "").model_dump(exclude_unset=True) for p in load(DATA)]
+    results = either_runtime.execute(*(program | {"limits": LIMITS} for program in judged))
     assert len(results) == 164
     wrong = {r["id"]: r["tests"][0] for r in results if r["verdict"] != "accepted"}
     assert not wrong

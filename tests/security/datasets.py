@@ -1,8 +1,6 @@
 """Public data sets as programs with tests: the references, and mutants of them."""
 
 import ast
-import gzip
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.security.mutations import MUTATIONS
+from trainer_client.data.files import read_rows
+from trainer_client.data.formats.cruxeval import executions
 from trainer_client.data.problem import Problem, load_problems
 from trainer_client.micro.family import Split
 from trainer_client.micro.problems import generate
@@ -110,9 +110,7 @@ def _entry(tree: ast.Module, name: str | None) -> ast.FunctionDef | ast.Module:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    data = path.read_bytes()
-    text = gzip.decompress(data) if path.suffix == ".gz" else data
-    return map(json.loads, text.splitlines())
+    return (row for _, row in read_rows(path))
 
 
 def _assert(code: str) -> dict[str, Any]:
@@ -173,15 +171,14 @@ def _parsed(code: str) -> ast.Module:
 
 
 def _cruxeval() -> Iterator[Item]:
-    for row in _rows(CRUXEVAL):
-        call = f"f({row['input']})"
-        code = f"{row['code']}\nif __name__ == '__main__':\n    print({call})\n"
-        printed = f"{ast.literal_eval(row['output'])}\n"
+    for one in executions(CRUXEVAL):
+        code = f"{one.code}\nif __name__ == '__main__':\n    print({one.call})\n"
+        printed = f"{ast.literal_eval(one.output)}\n"
         tests = [
             {"kind": "stdio", "stdout": printed},
-            _assert(f"assert {call} == {row['output']}"),
+            _assert(f"assert {one.call} == {one.output}"),
         ]
-        yield Item(row["id"], code, "f", tests, tests, call)
+        yield Item(one.id, code, "f", tests, tests, one.call)
 
 
 def _easy() -> Iterator[Item]:

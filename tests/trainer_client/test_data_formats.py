@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from executor_api.wire import AssertTest, CallTest, Verdict
 from tests.service import KEY, Service
@@ -18,7 +20,7 @@ from trainer_client.data import files
 from trainer_client.data.formats import FORMATS, load, read_rows
 from trainer_client.data.formats import livecodebench as lcb
 from trainer_client.data.formats.cruxeval import executions
-from trainer_client.data.problem import DataError, Problem
+from trainer_client.data.problem import Collection, DataError, Problem
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -449,6 +451,7 @@ def test_every_bad_row_is_named(tmp_path: Path) -> None:
         {**APPS_ROW, "input_output": '{"inputs": [], "outputs": []}'},
         {**APPS_ROW, "input_output": '{"inputs": [{}], "outputs": ["1"]}'},
         apps_call("def f", [1], [[float("nan")]]),
+        apps_call("def f", [1], [["\ud800"]]),
         apps_call("def f", [1], ["[1"]),
         {
             **apps_call("", [1], [[1]]),
@@ -468,15 +471,51 @@ def test_every_bad_row_is_named(tmp_path: Path) -> None:
         "without a test nothing can be judged",
         "field 'input_output' is {}: standard input and output are text or a list of lines",
         "nan is not JSON",
+        r"'\ud800' is not Unicode",
         "field 'input_output' is '[1': not JSON",
         "field 'function' is '1x': String should match pattern",
         "field 'solutions' is [3]: not a list of programs",
         "field 'starter_code' is {}: not text",
         "id 'apps/train/3' is used twice; rename one",
     ]
-    assert [row.row for row in caught.value.rows] == list(range(2, 13))
+    assert [row.row for row in caught.value.rows] == list(range(2, 14))
     for line, part in zip(str(caught.value).splitlines(), expected, strict=True):
         assert line.startswith(f"{path}, row ") and part in line
+
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)  # lone surrogates too
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def mutated(data: st.DataObject, value: Any) -> Any:
+    """With something in it replaced, also within the JSON that texts hold."""
+    if data.draw(st.integers(0, 3)) == 0:
+        return data.draw(JSON_VALUES)
+    if isinstance(value, dict) and value:
+        key = data.draw(st.sampled_from(sorted(value)))
+        return {**value, key: mutated(data, value[key])}
+    if isinstance(value, list) and value:
+        place = data.draw(st.integers(0, len(value) - 1))
+        return [*value[:place], mutated(data, value[place]), *value[place + 1 :]]
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        return json.dumps(mutated(data, json.loads(value)))
+    return data.draw(JSON_VALUES)
+
+
+@settings(max_examples=400, deadline=None)
+@given(name=st.sampled_from(sorted(ROWS)), data=st.data())
+def test_no_row_raises_anything_else(name: str, data: st.DataObject) -> None:
+    format, row, _ = ROWS[name]
+    found = Collection()
+    key = data.draw(st.sampled_from(sorted(row)))
+    found.add("rows", [(1, {**row, key: mutated(data, row[key])})], FORMATS[format])
+    assert found.problems or found.bad_rows or found.other_tasks
+    for problem in found.problems.values():
+        assert Problem.model_validate_json(problem.model_dump_json(exclude_unset=True)) == problem
 
 
 def test_many_bad_rows_are_counted(tmp_path: Path) -> None:

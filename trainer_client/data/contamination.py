@@ -43,12 +43,6 @@ class Overlap:
     example: str
     """One n-gram that both have."""
 
-    def __str__(self) -> str:
-        return (
-            f"{self.id}: its {self.kind} holds {self.ratio:.0%} of {self.with_id}, "
-            f'such as "{self.example}"'
-        )
-
 
 class Contamination:
     """An index of evaluation problems."""

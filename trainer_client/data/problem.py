@@ -1,6 +1,7 @@
 """A programming problem, the one row format that everything in the trainer reads."""
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -96,7 +97,7 @@ class Problem(BaseModel):
 
 
 def _check_value(value: Any, place: str) -> None:
-    """JSON as Python reads it allows what does not travel: nan, and any depth."""
+    """JSON as Python reads it allows what does not travel: nan, lone surrogates, any depth."""
     waiting: list[tuple[Any, int]] = [(value, -1)]
     while waiting:
         one, depth = waiting.pop()
@@ -104,9 +105,15 @@ def _check_value(value: Any, place: str) -> None:
             raise ValueError(f"{place}: a value nested more than {MAX_DEPTH} deep; flatten it")
         if isinstance(one, float) and not math.isfinite(one):
             raise ValueError(f"{place}: {one} is not JSON; use args_literal or expected_literal")
+        if isinstance(one, str) and not one.isascii() and _SURROGATE.search(one):
+            raise ValueError(f"{place}: {shown(one)} is not Unicode; use bytes in args_literal")
         if isinstance(one, list | dict):
-            inner = one if isinstance(one, list) else one.values()
-            waiting += [(item, depth + 1) for item in inner]
+            waiting += [(item, depth + 1) for item in one]
+        if isinstance(one, dict):
+            waiting += [(item, depth + 1) for item in one.values()]
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Collection:

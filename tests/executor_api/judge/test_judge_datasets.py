@@ -1,7 +1,5 @@
 """Public data sets: how much of their test code converts, and that references are accepted."""
 
-import gzip
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from executor_api.guest import names
 from executor_api.judge.assertions import Conversion, convert
 from executor_api.wire import Verdict
 from tests.executor_api.judge.in_process import judge_program, observe
+from trainer_client.data.files import read_rows
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 NOT_CONVERTED = ["HumanEval/32", "HumanEval/38", "HumanEval/50"]
@@ -24,8 +23,7 @@ def rows(name: str) -> list[Row]:
     path = DATA / name
     if not path.exists():
         pytest.skip(f"the data set {name} is not beside the repository, in shared/data")
-    with gzip.open(path, "rt") as lines:
-        return [json.loads(line) for line in lines]
+    return [row for _, row in read_rows(path)]
 
 
 @pytest.fixture(scope="module")
