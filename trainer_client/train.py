@@ -206,7 +206,8 @@ def _dataset(config: DataConfig) -> Dataset:
         return to_dataset(problems, config.style, config.instruction)
     if isinstance(config, DatasetData):
         selection = selected(config)
-        print(f"{config.name}: {selection}", file=sys.stderr)
+        if int(os.environ.get("RANK", "0")) == 0:
+            print(f"{config.name}: {selection}", file=sys.stderr)
         return to_dataset(selection.kept, config.style, config.instruction)
     return _micro_dataset(config)
 
