@@ -19,6 +19,7 @@ from trainer_client import SyncExecutorClient
 from trainer_client.data import files
 from trainer_client.data.formats import FORMATS, load, read_rows
 from trainer_client.data.formats import livecodebench as lcb
+from trainer_client.data.formats.checks import assertions_of_check
 from trainer_client.data.formats.cruxeval import executions
 from trainer_client.data.problem import Collection, DataError, Problem
 
@@ -229,6 +230,15 @@ def test_ids_and_splits_are_those_of_the_data_set() -> None:
     assert problem is not None and (problem.id, problem.split) == ("org/set/test/4", "test")
 
 
+def test_own_rows_as_parquet_has_them() -> None:
+    row = ROWS["coderl"][1]
+    flat = {**row, "tests": json.dumps(row["tests"]), "messages": None, "split": None}
+    plain = converted("coderl", row)
+    assert converted("coderl", flat) == plain
+    found = FORMATS["coderl"](flat, 1, "owner/set", "test")
+    assert found == plain.model_copy(update={"split": "test"})
+
+
 def test_rows_of_other_tasks_are_left_out(tmp_path: Path) -> None:
     mathematics = {**verl("4"), "ability": "math"}
     rust = verifiable(STDIO_CASE)
@@ -273,6 +283,39 @@ def test_leetcode_references_pass(executor: SyncExecutorClient) -> None:
     )
     assert not any("```" in p.statement for p in problems)
     assert judged(executor, problems[::45]) == set()
+
+
+@pytest.mark.parametrize(
+    ("check", "entry", "tests"),
+    [
+        (
+            "METADATA = {'author': 'jt'}\n\ndef check(candidate):\n    assert True, 'good'\n"
+            "    assert candidate([1.0], 0.3) == True\n    # edge\n"
+            "    assert abs(candidate(2) - 1) < 1e-6, 'Test 2'\n",
+            "f",
+            ["assert f([1.0], 0.3) == True", "assert abs(f(2) - 1) < 1e-06, 'Test 2'"],
+        ),
+        (
+            "def check(candidate):\n    assert candidate(x = [1]) == 2\n"
+            "    assert candidate(x = list_node([1])) == 2\n",
+            "Solution().f",
+            [
+                "assert Solution().f(x=[1]) == 2",
+                "candidate = Solution().f\nassert candidate(x=list_node([1])) == 2",
+            ],
+        ),
+        ("def check(candidate):\n    x = 1\n    assert candidate(x) == 1", "f", None),
+        ("import math\ndef check(candidate):\n    assert candidate(1) == math.e", "f", None),
+        ("def check(candidate):\n    for i in range(3):\n        assert candidate(i)", "f", None),
+        ("def test(candidate):\n    assert candidate(1)", "f", None),
+        ("def check(candidate):\n    pass", "f", None),
+    ],
+)
+def test_a_check_is_one_test_for_each_assertion(
+    check: str, entry: str, tests: list[str] | None
+) -> None:
+    found = [t.code for t in assertions_of_check(check, entry, "test") if isinstance(t, AssertTest)]
+    assert found == (tests or [f"{check}\ncheck({entry})"])
 
 
 def test_mbpp_sanitized_puts_its_imports_before_each_test() -> None:

@@ -9,7 +9,8 @@ import pytest
 from executor_api.wire import StdioTest
 from tests.service import KEY, Service
 from trainer_client import ExecutorClient
-from trainer_client.config import ConfigError, DatasetData, Filters, load_recipe
+from trainer_client.alignment.questions import make_samples
+from trainer_client.config import ConfigError, DatasetData, Filters, QuestionOptions, load_recipe
 from trainer_client.data.contamination import Contamination, Overlap
 from trainer_client.data.difficulty import PassRate, outside, read_pass_rates
 from trainer_client.data.formats import FORMATS
@@ -239,7 +240,8 @@ LEETCODE = {
     "completion": "class Solution:\n    def f(self, x: List[int]) -> int:\n"
     "        return floor(sum(x) / 2)\n",
     "entry_point": "Solution().f",
-    "test": "def check(candidate):\n    assert candidate([3, 4]) == 3\n",
+    "test": "def check(candidate):\n    assert candidate(x = [3, 4]) == 3\n"
+    "    assert candidate(x = [2]) == 1\n",
     "query": "Halve the sum.\nPlease complete the following python code precisely:\n"
     "```python\nclass Solution:\n    def f(self, x: List[int]) -> int:\n```",
     "meta": {"difficulty": "Easy"},
@@ -247,20 +249,27 @@ LEETCODE = {
 
 
 @pytest.mark.gvisor
-async def test_rollouts_need_not_repeat_the_preamble(live_executor: Service) -> None:
+async def test_rollouts_need_no_preamble_and_failures_can_be_asked_about(
+    live_executor: Service,
+) -> None:
     made = FORMATS["leetcode"](LEETCODE)
     assert made is not None and made.reference is not None
     row = code_row(made)
     (message,) = row["prompt"]
     assert "Halve the sum." in message["content"] and "class Solution:" in message["content"]
     assert "precisely" not in message["content"] and "import" not in message["content"]
-    completions = [f"```python\n{made.reference}```", "```python\nclass Solution: pass\n```"]
+    wrong = made.reference.replace("floor", "ceil")
+    completions = [f"```python\n{code}```" for code in (made.reference, wrong)]
     columns = {name: [value] * 2 for name, value in row.items() if name != "prompt"}
     async with ExecutorClient(live_executor.url, KEY) as client:
-        reward = ExecutionReward(client)
-        assert await reward([row["prompt"]] * 2, completions, **columns) == [1.0, 0.0]
-    (right, _) = reward.take_rollouts()
-    assert right.code == row["reference"] == made.preamble + made.reference
+        reward = ExecutionReward(client, "fraction")
+        assert await reward([row["prompt"]] * 2, completions, **columns) == [1.0, 0.5]
+        rollouts = reward.take_rollouts()
+        ((question,), dropped) = await make_samples(rollouts, client, QuestionOptions(), step=0)
+    assert rollouts[0].code == row["reference"] == made.preamble + made.reference
+    assert (dropped, question.program) == ({}, made.preamble + wrong)
+    assert question.input_text == "Solution.f(x=[3, 4])"
+    assert question.answers == {"Solution.f.x": "[3, 4]"}
 
 
 def test_a_summary_counts() -> None:

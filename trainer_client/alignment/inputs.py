@@ -1,6 +1,7 @@
 """Which programs are asked about, and on which inputs."""
 
 import ast
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -148,7 +149,8 @@ def _call(test: CallTest | AssertTest) -> CallSpec | None:
 
 
 def _call_of_assert(code: str) -> CallSpec | None:
-    """``assert f(1, 2) == 3`` as the call ``f(1, 2)``; None for anything less plain."""
+    """``assert f(1, 2) == 3`` as the call ``f(1, 2)``, ``assert C().f(x=1) == 3`` as that of a
+    method on a fresh instance; None for anything less plain."""
     try:
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -159,10 +161,25 @@ def _call_of_assert(code: str) -> CallSpec | None:
     if not isinstance(test, ast.Compare) or not isinstance(test.left, ast.Call):
         return None
     call = test.left
-    if not isinstance(call.func, ast.Name) or call.keywords:
+    function = _function(call.func)
+    if function is None:
         return None
     try:
         arguments = tuple(ast.literal_eval(argument) for argument in call.args)
+        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+        if json.loads(json.dumps(named, allow_nan=False)) != named:
+            return None  # it would not be the same after its way as JSON
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
-    return CallSpec(function=call.func.id, args_literal=repr(arguments))
+    return CallSpec(function=function, args_literal=repr(arguments), kwargs=named)
+
+
+def _function(called: ast.expr) -> str | None:
+    if isinstance(called, ast.Name):
+        return called.id
+    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Call):
+        return None
+    made = called.value
+    if not isinstance(made.func, ast.Name) or made.args or made.keywords:
+        return None
+    return f"{made.func.id}.{called.attr}"

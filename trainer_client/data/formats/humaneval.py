@@ -1,6 +1,6 @@
-"""OpenAI HumanEval, and what has its columns (HumanEval+): ``check(candidate)``."""
+"""OpenAI HumanEval: ``check(candidate)``."""
 
-from executor_api.wire import AssertTest
+from trainer_client.data.formats.checks import assertions_of_check
 from trainer_client.data.formats.fields import Fields
 from trainer_client.data.formats.python import before_function
 from trainer_client.data.problem import Problem
@@ -20,7 +20,7 @@ def convert(row: Fields) -> Problem:
         prompt=f"Complete the function `{entry}` as its docstring says.\n\n",
         starter_code=prompt,
         preamble=before_function(prompt + (solution or "    pass\n"), entry, "prompt"),
-        tests=[AssertTest(kind="assert", code=f"{row.text('test')}\ncheck({entry})")],
+        tests=assertions_of_check(row.text("test"), entry, "test"),
         source="humaneval",
         split=row.split or "test",
         reference=prompt + solution if solution else None,

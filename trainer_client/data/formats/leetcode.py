@@ -1,6 +1,6 @@
 """newfacade/LeetCodeDataset: a method of ``Solution``, judged by ``check(candidate)``."""
 
-from executor_api.wire import AssertTest
+from trainer_client.data.formats.checks import assertions_of_check
 from trainer_client.data.formats.fields import Fields
 from trainer_client.data.problem import Problem
 
@@ -23,7 +23,7 @@ def convert(row: Fields) -> Problem:
         prompt=before.strip() or statement,
         starter_code=starter,
         preamble=row.optional_text("prompt"),
-        tests=[AssertTest(kind="assert", code=f"{row.text('test')}\ncheck({entry})")],
+        tests=assertions_of_check(row.text("test"), entry, "test"),
         source="leetcode",
         split=row.split or "train",
         reference=row.optional_text("completion") or None,
