@@ -104,15 +104,26 @@ def verl(truth: Any) -> dict[str, Any]:
 
 
 def verifiable(case: dict[str, Any]) -> dict[str, Any]:
+    """As open-r1 has it."""
     return {
         "source": "apps",
         "task_type": "verifiable_code",
-        "prompt": "Solve it.",
+        "in_source_id": None,
+        "problem_statement": "Solve it.",
         "gold_standard_solution": f"```python\n{ADD_STDIO}```",
         "verification_info": {"language": "python", "test_cases": [case]},
-        "metadata": {"difficulty": "interview"},
+        "metadata": {"difficulty": "interview", "memory_limit": None, "time_limit": "2 seconds"},
         "problem_id": "vcp_7",
     }
+
+
+def primeintellect(case: dict[str, Any]) -> dict[str, Any]:
+    """As in the original, where what has a structure is text."""
+    row = verifiable(case)
+    row["prompt"] = row.pop("problem_statement")
+    for name in ("verification_info", "metadata"):
+        row[name] = json.dumps(row[name])
+    return row
 
 
 STDIO_CASE = {"input": "1 2\n", "output": "3\n", "type": "stdin_stdout", "fn_name": None}
@@ -147,7 +158,8 @@ ROWS: dict[str, tuple[str, dict[str, Any], str]] = {
         ADD_STDIO,
     ),
     "verifiable, standard input": ("verifiable", verifiable(STDIO_CASE), ADD_STDIO),
-    "verifiable, function": ("verifiable", verifiable(CALL_CASE), ADD_FUNCTION),
+    "verifiable, as text": ("verifiable", primeintellect(STDIO_CASE), ADD_STDIO),
+    "verifiable, function": ("verifiable", primeintellect(CALL_CASE), ADD_FUNCTION),
     "livecodebench, standard input": ("livecodebench", LCB_ROW, ADD_STDIO),
     "livecodebench, functional": (
         "livecodebench",

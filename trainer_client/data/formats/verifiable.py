@@ -18,7 +18,7 @@ def convert(row: Fields) -> Problem | None:
         raise RowError("verification_info", info, "not a mapping; write one with test_cases")
     if info.get("language", "python") != "python":
         return None
-    prompt = row.optional_text("prompt") or row.text("problem")
+    prompt = row.optional_text("prompt", "problem_statement") or row.text("problem")
     starter = row.optional_text("starter_code")
     solution = row.optional_text("gold_standard_solution", "ground_truth_solution")
     cases = Fields(info).structure("test_cases")
@@ -30,4 +30,5 @@ def convert(row: Fields) -> Problem | None:
         source=row.optional_text("source") or "verifiable-coding-problems",
         split=row.split or "train",
         reference=without_fence(solution) or None,
+        difficulty=row.optional_text("metadata.difficulty") or None,
     )
