@@ -242,6 +242,12 @@ def test_ids_and_splits_are_those_of_the_data_set() -> None:
     assert problem is not None and (problem.id, problem.split) == ("org/set/test/4", "test")
 
 
+def test_the_documents_list_every_format() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    table = text.split("## Formats")[1].split("\n\n")[1]
+    assert sorted(line.split("`")[1] for line in table.splitlines()[2:]) == sorted(FORMATS)
+
+
 def test_own_rows_as_parquet_has_them() -> None:
     row = ROWS["coderl"][1]
     flat = {**row, "tests": json.dumps(row["tests"]), "messages": None, "split": None}
@@ -420,6 +426,9 @@ def test_columns_of_no_format_or_of_several(tmp_path: Path) -> None:
         load(path)
     with pytest.raises(DataError, match="format is 'apples': choose one of apps"):
         load(path, format="apples")
+    path.write_text("{\n[\n")
+    with pytest.raises(DataError, match=r"row 1: not JSON.*\n.*row 2: not JSON"):
+        load(path)
     path.write_text(json.dumps({**APPS_ROW, "test_list": ["assert 1"]}) + "\n")
     with pytest.raises(DataError, match="fit apps, mbpp; give the format"):
         load(path)

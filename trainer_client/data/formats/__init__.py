@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from trainer_client.data.errors import DataError, RowError
+from trainer_client.data.errors import BadRow, DataError, RowError
 from trainer_client.data.files import Row, is_readable, read_rows, scan
 from trainer_client.data.formats import (
     apps,
@@ -94,9 +94,12 @@ def collect(
     chosen = _named(format) if format else None
     for part, rows in parts:
         first = list(islice(rows, _LOOKED_AT))
-        chosen = chosen or _detected(name, [row for _, row in first if isinstance(row, dict)])
+        if not first:
+            continue
+        chosen = chosen or _detected(name, first)
         found.add(name, chain(first, rows), _converter(chosen, source, part))
-    assert chosen is not None  # there is a part, or the reading has failed
+    if chosen is None:
+        raise DataError(f"{name}: it has no rows; give another file or data set")
     return found, chosen.name
 
 
@@ -120,8 +123,11 @@ def _named(name: str) -> Format:
     return FORMATS[name]
 
 
-def _detected(place: str, rows: list[Row]) -> Format:
+def _detected(place: str, first: list[tuple[int, Row | RowError]]) -> Format:
     """The one format that any of the first rows has the columns of."""
+    rows = [row for _, row in first if isinstance(row, dict)]
+    if not rows:
+        raise DataError.of([BadRow(place, number, str(error)) for number, error in first])
     fits = [f for f in FORMATS.values() if any(f.columns <= row.keys() for row in rows)]
     if len(fits) == 1:
         return fits[0]
