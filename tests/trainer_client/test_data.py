@@ -103,3 +103,20 @@ def test_a_conversation_cannot_become_text() -> None:
     assert rows.code_row(problem)["prompt"] == [{"role": "user", "content": "?"}]
     with pytest.raises(DataError, match="'p1'.*style"):
         rows.code_row(problem, "text")
+
+
+@pytest.mark.parametrize(
+    ("code", "program"),
+    [
+        ("x = 1\n", "import a\nx = 1\n"),
+        (
+            "# mine\n\nfrom __future__ import annotations\n\nx = 1\n",
+            "# mine\n\nfrom __future__ import annotations\n\nimport a\nx = 1\n",
+        ),
+        ("x = 1\nfrom __future__ import annotations", None),
+        ('"from __future__ import annotations"', None),
+    ],
+)
+def test_a_preamble_stands_before_all_but_the_future(code: str, program: str | None) -> None:
+    problem = Problem.model_validate({**ROW, "preamble": "import a\n"})
+    assert problem.program(code).code == (program or "import a\n" + code)

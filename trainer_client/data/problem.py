@@ -17,6 +17,7 @@ __all__ = [
     "DataError",
     "Message",
     "Problem",
+    "after",
     "load_problems",
     "messages",
     "of_split",
@@ -89,11 +90,24 @@ class Problem(BaseModel):
         """The request that judges ``code``."""
         return ExecuteProgram(
             id=self.id,
-            code=self.preamble + code,
+            code=after(self.preamble, code),
             tests=self.tests,
             checker=self.checker,
             limits=self.limits,
         )
+
+
+_IDLE = r"(?:[ \t]*(?:#[^\n]*)?\n)*"
+_FUTURE = re.compile(rf"{_IDLE}(?:from __future__ import [^\n(]*(?:\n|\Z){_IDLE})+")
+
+
+def after(preamble: str, code: str) -> str:
+    """The program that has ``preamble`` before ``code``, but for imports from ``__future__``, which
+    only stand first."""
+    first = _FUTURE.match(code) if preamble else None
+    if first is None:
+        return preamble + code
+    return f"{first[0]}{preamble}{code[first.end() :]}"
 
 
 def _check_value(value: Any, place: str) -> None:

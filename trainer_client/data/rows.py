@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from executor_api.wire import Checker, ExecuteLimits, ExecuteProgram, TestCase
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import INSTRUCTION
-from trainer_client.data.problem import DataError, Problem
+from trainer_client.data.problem import DataError, Problem, after
 
 __all__ = ["ALIGNMENT", "CODE", "Row", "alignment_row", "code_row", "program", "to_dataset"]
 
@@ -37,7 +37,7 @@ def code_row(
         "tests": _TESTS.dump_json(problem.tests, exclude_unset=True).decode(),
         "checker": _CHECKER.dump_json(problem.checker, exclude_unset=True).decode(),
         "limits": problem.limits.model_dump_json(exclude_unset=True),
-        "reference": problem.preamble + problem.reference if problem.reference else "",
+        "reference": after(problem.preamble, problem.reference) if problem.reference else "",
         "preamble": problem.preamble,
         "sample": "",
     }
@@ -64,7 +64,7 @@ def program(
     """The request that judges a rollout of a code row."""
     return ExecuteProgram(
         id=id,
-        code=preamble + code,
+        code=after(preamble, code),
         tests=_TESTS.validate_json(tests),
         checker=_CHECKER.validate_json(checker),
         limits=ExecuteLimits.model_validate(json.loads(limits)),
