@@ -13,6 +13,7 @@ so: it must not replace the ``abs`` that its answer is checked with.
 import builtins
 import io
 import json
+import operator
 import sys
 
 import names
@@ -80,16 +81,29 @@ def serve_program(source, connection, coverage=False):
         connection.send(body)
 
 
+def _got(target):
+    return target
+
+
+def _called(target, *args, **kwargs):
+    return target(*args, **kwargs)
+
+
+_OPERATIONS = {"get": _got, "call": _called, "set": setattr, "item": operator.getitem}
+_OPERATIONS |= {"set item": operator.setitem, "delete item": operator.delitem}
+_OPERATIONS |= {function.__name__: function for function in (bool, iter, len, next, repr, str)}
+"""What a test may do with an object of the program's. A comparison is not among it, nor ``in``: the
+program could call everything equal without knowing what is asked."""
+
+
 def _perform(request, namespace, objects):
     result, args = [], []
 
     def run():
         target = _target(request, namespace, objects)
-        if request["call"]:
-            args.extend(_incoming(value, objects) for value in request["args"])
-            kwargs = {key: _incoming(value, objects) for key, value in request["kwargs"]}
-            target = target(*args, **kwargs)
-        result.append(target)
+        args.extend(_incoming(value, objects) for value in request["args"])
+        kwargs = {key: _incoming(value, objects) for key, value in request["kwargs"]}
+        result.append(_OPERATIONS[request["operation"]](target, *args, **kwargs))
 
     body = guarded(run)
     _flush()
@@ -141,30 +155,73 @@ def _flush():
 class Remote:
     """Stands for an object that lives in the program's process."""
 
+    __contains__ = None  # not by iteration either, which could go on until it meets what is asked
+
     def __init__(self, connection, handle=None, name=None):
         self.__dict__.update(_connection=connection, _handle=handle, _name=name)
 
     def __call__(self, *args, **kwargs):
-        return self._ask(self._name, True, args, kwargs)
+        return self._ask("call", self._name, args, kwargs)
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
         if self._handle is None:
             return Remote(self._connection, name=f"{self._name}.{name}")
-        return self._ask(name, False)
+        return self._ask("get", name)
 
-    def _ask(self, name, call, args=(), kwargs=None):
+    def __setattr__(self, name, value):
+        self._ask("set", self._name, (name, value))
+
+    def __getitem__(self, key):
+        return self._ask("item", self._name, (key,))
+
+    def __setitem__(self, key, value):
+        self._ask("set item", self._name, (key, value))
+
+    def __delitem__(self, key):
+        self._ask("delete item", self._name, (key,))
+
+    def __bool__(self):
+        return self._ask("bool", self._name)
+
+    def __iter__(self):
+        return self._ask("iter", self._name)
+
+    def __len__(self):
+        return self._ask("len", self._name)
+
+    def __repr__(self):
+        return self._ask("repr", self._name)
+
+    def __str__(self):
+        return self._ask("str", self._name)
+
+    def __next__(self):
+        try:
+            return self._ask("next", self._name)
+        except RuntimeError as error:
+            if _raised(error) == "StopIteration":
+                raise StopIteration from None
+            raise
+
+    def _ask(self, operation, name, args=(), kwargs=None):
         self._connection.send(
             {
                 "object": self._handle,
                 "name": name,
-                "call": call,
+                "operation": operation,
                 "args": [_pass(value) for value in args],
                 "kwargs": [[key, _pass(value)] for key, value in (kwargs or {}).items()],
             }
         )
         return _answer(self._connection, args)
+
+
+def _raised(error):
+    """The type of what the program raised; None for an error of the test's own."""
+    exception = getattr(error, "program_body", {}).get("exception")
+    return exception and exception["type"]
 
 
 def _pass(value):

@@ -240,6 +240,45 @@ def test_names_in_a_low_trust_test_are_what_they_seem(
     assert (result["verdict"], result["trust"]) == ("accepted", "low")
 
 
+BAG = """\
+class Bag:
+    left = None
+    def __init__(self): self.items = []
+    def __len__(self): return len(self.items)
+    def __getitem__(self, i): return self.items[i]
+    def __setitem__(self, i, x): self.items[i] = x
+    def __delitem__(self, i): del self.items[i]
+    def __iter__(self): return iter(self.items)
+    def __str__(self): return f"Bag{self.items}"
+    def __contains__(self, x): return True
+    def __eq__(self, other): return True
+def depth(bag): return 1 + depth(bag.left) if bag else 0
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "root = Bag()\nroot.items = [0]\nroot.left = Bag()\nassert depth(root) == 1",
+        "b = Bag()\nassert not b\nb.items = [1, 2]\nassert b and len(b) == 2 and b[1] == 2",
+        "b = Bag()\nb.items = [1, 2]\nb[0] = 5\ndel b[1]\nassert list(b) == [5]",
+        "b = Bag()\nb.items = [7]\nassert str(b) == 'Bag[7]' and f'{b}' == 'Bag[7]'",
+        "it = iter(Bag())\ntry:\n    next(it)\nexcept StopIteration:\n    assert not Bag()",
+    ],
+)
+def test_an_assertion_uses_the_programs_objects(service: Service, test: str) -> None:
+    result = run(service, BAG, {"kind": "assert", "code": test})
+    assert (result["verdict"], result["trust"]) == ("accepted", "low")
+
+
+@pytest.mark.parametrize(
+    "test", ["assert 3 in b", "assert b == 3", "assert 3 == b", "assert b in [3]"]
+)
+def test_an_object_cannot_call_everything_equal(service: Service, test: str) -> None:
+    result = run(service, BAG, {"kind": "assert", "code": f"b = Bag()\nb.items = [1]\n{test}"})
+    assert result["verdict"] != "accepted"
+
+
 def test_colliding_hashes_are_an_invalid_value(service: Service) -> None:
     code = "def f():\n    return {i * (2**61 - 1) for i in range(30000)}"
     assert run(service, code, call("f", expected=1))["verdict"] in ("invalid_value", "time_limit")
