@@ -272,9 +272,6 @@ def test_references_are_taken_out_of_their_fences() -> None:
 
 # --- data sets that are here --------------------------------------------------------------
 
-LOST_IN_THE_SANDBOX = {"mbpp/927"}
-"""Its tests set attributes of the program's objects, which is lost on the way to the program."""
-
 
 def judged(executor: SyncExecutorClient, problems: list[Problem]) -> set[str]:
     """The ids of those whose reference does not pass."""
@@ -288,8 +285,9 @@ def test_mbpp_references_pass(executor: SyncExecutorClient) -> None:
     problems = load(shared("mbpp_train_val.jsonl.gz"))
     splits = {split: sum(p.split == split for p in problems) for split in ("prompt", "train")}
     assert (len(problems), splits) == (474, {"prompt": 10, "train": 374})
-    chosen = [p for p in problems if p.id in LOST_IN_THE_SANDBOX or int(p.id[5:]) % 10 == 4]
-    assert judged(executor, chosen) == LOST_IN_THE_SANDBOX
+    # 927's tests set attributes of the program's objects.
+    chosen = [p for p in problems if p.id == "mbpp/927" or int(p.id[5:]) % 10 == 4]
+    assert judged(executor, chosen) == set()
 
 
 @pytest.mark.gvisor
