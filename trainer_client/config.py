@@ -7,15 +7,26 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from trainer_client.algorithms.settings import ALGORITHMS, PPO_REFUSED
 from trainer_client.data.files import is_readable
 
 __all__ = [
+    "AlgorithmConfig",
     "AlignmentConfig",
     "ConfigError",
     "DataConfig",
     "DatasetData",
+    "DynamicSampling",
     "EvaluationConfig",
     "ExecutorConfig",
     "Filters",
@@ -26,6 +37,7 @@ __all__ = [
     "MicroModel",
     "ModelConfig",
     "OptimizerConfig",
+    "OverlongPenalty",
     "QuestionOptions",
     "Recipe",
     "RewardConfig",
@@ -316,6 +328,88 @@ class AlignmentConfig(_Section):
         return self
 
 
+# --- algorithm ----------------------------------------------------------------------------
+
+
+class DynamicSampling(_Section):
+    """Replace code groups whose verdicts do not differ by groups of further training problems,
+    because without a difference there is no advantage (DAPO, Eq. 11)."""
+
+    enabled: bool | None = None
+    """Null: on for ``dapo``, off for the others."""
+    max_rounds: int = Field(10, ge=1)
+    """Generations a step, the first included (10 in the authors' recipe). What is then still
+    without a difference stays in the batch, with advantage 0."""
+
+
+class OverlongPenalty(_Section):
+    """Lower the code reward of long completions, from 0 at ``max_length - cache`` tokens to -1 at
+    ``max_length`` (DAPO, Eq. 13)."""
+
+    enabled: bool | None = None
+    """Null: on for ``dapo``, off for the others."""
+    max_length: int | None = Field(None, ge=2)
+    """In tokens; ``grpo.max_completion_length`` where null."""
+    cache: int | None = Field(None, ge=1)
+    """In tokens; a fifth of ``max_length`` where null (the paper's 4,096 of 20,480)."""
+
+    def bounds(self, max_completion_length: int | None) -> tuple[int, int]:
+        """``max_length`` and ``cache``; ``ConfigError`` where no completion could reach them."""
+        if max_completion_length is None:
+            raise ConfigError(
+                "grpo.max_completion_length is null, but algorithm.overlong_penalty needs it; set "
+                "it, or set algorithm.overlong_penalty.enabled to false"
+            )
+        longest = self.max_length or max_completion_length
+        cache = self.cache or max(1, longest // 5)
+        if longest > max_completion_length:
+            raise ConfigError(
+                f"algorithm.overlong_penalty.max_length is {longest}, but completions end at "
+                f"{max_completion_length} tokens; lower it or raise grpo.max_completion_length"
+            )
+        if cache > longest:
+            raise ConfigError(
+                f"algorithm.overlong_penalty.cache is {cache}, more than max_length ({longest}); "
+                "lower it"
+            )
+        return longest, cache
+
+
+class AlgorithmConfig(_Section):
+    """The policy-gradient algorithm: sets fields of ``grpo`` to its published values
+    (``trainer_client.algorithms.settings``), which ``grpo`` overrides except where it would be
+    another algorithm."""
+
+    type: Literal[
+        "grpo",
+        "dr_grpo",
+        "dapo",
+        "gspo",
+        "cispo",
+        "rloo",
+        "reinforce_pp",
+        "reinforce_pp_baseline",
+    ]
+    dynamic_sampling: DynamicSampling = DynamicSampling()
+    overlong_penalty: OverlongPenalty = OverlongPenalty()
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _no_ppo(cls, value: Any) -> Any:
+        if value == "ppo":
+            raise ValueError(PPO_REFUSED)
+        return value
+
+    @model_validator(mode="after")
+    def _apply_defaults(self) -> Self:
+        for name in ("dynamic_sampling", "overlong_penalty"):
+            part = getattr(self, name)
+            if part.enabled is None:
+                enabled = name in ALGORITHMS[self.type].extras
+                setattr(self, name, part.model_copy(update={"enabled": enabled}))
+        return self
+
+
 # --- optimizer, evaluation ----------------------------------------------------------------
 
 
@@ -360,6 +454,9 @@ class Recipe(_Section):
     executor: ExecutorConfig = ExecutorConfig()
     reward: RewardConfig = RewardConfig()
     alignment: AlignmentConfig = AlignmentConfig()
+    algorithm: AlgorithmConfig | None = None
+    """``algorithm: dapo`` is short for ``algorithm: {type: dapo}``. Null: TRL's defaults, as
+    ``grpo`` changes them."""
     grpo: dict[str, Any] = {}
     """Any field of ``trl.GRPOConfig`` except ``output_dir`` and ``seed``."""
     lora: dict[str, Any] | None = None
@@ -374,9 +471,11 @@ class Recipe(_Section):
     @model_validator(mode="before")
     @classmethod
     def _short_forms(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(name := values.get("optimizer"), str):
-            return {**values, "optimizer": {"type": name}}
-        return values
+        if not isinstance(values, dict):
+            return values
+        sections = ("algorithm", "optimizer")
+        short = {k: {"type": v} for k in sections if isinstance(v := values.get(k), str)}
+        return {**values, **short}
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -393,6 +492,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first_problem(error)}") from None
     _check_grpo(recipe)
+    _check_algorithm(recipe)
     _check_lora(recipe)
     return _resolve_paths(recipe, path.parent)
 
@@ -477,6 +577,27 @@ def _check_grpo(recipe: Recipe) -> None:
                 f"grpo.{name} is {recipe.grpo[name]!r}: set the recipe's {name} instead"
             )
     _check_fields("grpo", recipe.grpo, GRPOConfig)
+
+
+def _check_algorithm(recipe: Recipe) -> None:
+    """Refuse what contradicts the algorithm by name."""
+    if (chosen := recipe.algorithm) is None:
+        return
+    for name, value in ALGORITHMS[chosen.type].defined_by.items():
+        given = recipe.grpo.get(name, value)
+        if {True: "group", False: "none"}.get(given, given) != value:
+            raise ConfigError(
+                f"grpo.{name} is {given!r}, but algorithm {chosen.type!r} means {value!r}; remove "
+                f"grpo.{name}, or remove 'algorithm' and set the fields of grpo yourself"
+            )
+    if chosen.overlong_penalty.enabled:
+        chosen.overlong_penalty.bounds(_field_or_default(recipe, "max_completion_length"))
+
+
+def _field_or_default(recipe: Recipe, name: str) -> Any:
+    from trl.trainer.grpo_config import GRPOConfig
+
+    return recipe.grpo.get(name, getattr(GRPOConfig, name))
 
 
 def _check_lora(recipe: Recipe) -> None:

@@ -22,6 +22,8 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trainer_client._exceptions import ExecutorError
+from trainer_client.algorithms.algorithm import Algorithm
+from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.store import SampleStore
@@ -134,12 +136,14 @@ def build_trainer(recipe: Recipe, policy: Policy, client: ExecutorClient) -> Cod
     )
     alignment = _alignment(recipe, client)
     held_out = recipe.evaluation.data
+    arguments = _arguments(recipe)
     trainer = CodeRLPlusTrainer(
         code_reward=code_reward,
         alignment=alignment,
+        algorithm=_algorithm(recipe, arguments),
         model=model,
         processing_class=tokenizer,
-        args=_arguments(recipe),
+        args=arguments,
         train_dataset=_dataset(recipe.data),
         eval_dataset=None if held_out is None else _dataset(held_out),
         optimizers=(_optimizer(recipe, model), None),
@@ -172,12 +176,21 @@ def _arguments(recipe: Recipe) -> GRPOConfig:
         "disable_tqdm": True,
         "reward_weights": _reward_weights(recipe),
     }
+    if recipe.algorithm is not None:
+        settings = ALGORITHMS[recipe.algorithm.type]
+        defaults |= {**settings.values, **settings.defined_by}
     try:
         return GRPOConfig(
             output_dir=str(recipe.output_dir), seed=recipe.seed, **{**defaults, **recipe.grpo}
         )
     except ValueError as error:
         raise ConfigError(f"grpo: {error}") from None
+
+
+def _algorithm(recipe: Recipe, arguments: GRPOConfig) -> Algorithm | None:
+    if recipe.algorithm is None:
+        return None
+    return Algorithm(recipe.algorithm, arguments.max_completion_length, recipe.seed)
 
 
 def _reward_weights(recipe: Recipe) -> list[float]:

@@ -11,13 +11,16 @@ needs care: each process's batch holds whole groups, and all processes choose th
 
 import asyncio
 from collections import Counter
+from functools import partial
 from math import gcd
 from typing import Any
 
 from accelerate.utils import gather_object
+from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
 
+from trainer_client.algorithms.algorithm import Algorithm, Generate
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
@@ -38,7 +41,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
 
     Args:
         code_reward: judges the code rows. Weights of the two rewards: ``args.reward_weights``.
-        alignment: the second objective, None for plain GRPO.
+        alignment: the second objective, None for the first alone.
+        algorithm: what is not a field of ``args``, None for TRL's GRPO as ``args`` describes it.
         others: as for ``trl.GRPOTrainer``, but without ``reward_funcs``. The dataset has the
             columns of ``trainer_client.data.rows``.
     """
@@ -47,30 +51,45 @@ class CodeRLPlusTrainer(GRPOTrainer):
     model: PreTrainedModel
     num_generations: int
     processing_class: PreTrainedTokenizerBase
+    train_dataset: Dataset
 
     def __init__(
-        self, *, code_reward: ExecutionReward, alignment: Alignment | None, **others: Any
+        self,
+        *,
+        code_reward: ExecutionReward,
+        alignment: Alignment | None,
+        algorithm: Algorithm | None = None,
+        **others: Any,
     ) -> None:
         rewards: list[Any] = [code_reward]
         if alignment is not None:
             options = alignment.config.questions
             self.alignment_reward = AlignmentReward(alignment.format, options.reward)
             rewards.append(self.alignment_reward)
+        if algorithm is not None:
+            rewards = [*algorithm.keep(*rewards)]
         super().__init__(reward_funcs=rewards, **others)
         self.code_reward = code_reward
         self.alignment = alignment
+        self.algorithm = algorithm
         if alignment is not None:
             self._groups_wanted = self._planned_groups(alignment.config)
 
     # The only override of a TRL method. Its name, argument and result are the same in every
     # release from 0.20 to 1.16; tests/trainer_client/test_trainer.py guards them.
     def _generate_and_score_completions(self, inputs: Batch) -> dict[str, Any]:
-        if self.alignment is None or not self.model.training:
-            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        generate: Generate = super()._generate_and_score_completions
+        if not self.model.training:
+            output = generate(inputs)
             self.code_reward.take_rollouts()
             return output
-        batch = self._with_questions(inputs, self.alignment)
-        output = super()._generate_and_score_completions(batch)
+        if self.algorithm is not None:
+            generate = partial(self.algorithm.generate, self, generate)
+        if self.alignment is None:
+            output = generate(inputs)
+            self.code_reward.take_rollouts()
+            return output
+        output = generate(self._with_questions(inputs, self.alignment))
         self._refill(self.alignment, self.code_reward.take_rollouts())
         return output
 

@@ -1,0 +1,182 @@
+"""An algorithm at work: around each generation batch of the trainer.
+
+TRL generates, scores and computes its own advantages; here groups that teach nothing are replaced
+by others (dynamic sampling), and the advantages by those of the algorithm. The loss stays TRL's,
+chosen by the fields of ``settings``.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from trainer_client.algorithms.advantages import estimate
+from trainer_client.algorithms.batch import ScoredBatch, loss_mask
+from trainer_client.algorithms.rewards import KeptReward, soft_overlong_penalty
+from trainer_client.algorithms.settings import ALGORITHMS
+from trainer_client.config import AlgorithmConfig
+from trainer_client.data import rows
+
+if TYPE_CHECKING:
+    from trainer_client.trainer import CodeRLPlusTrainer
+
+__all__ = ["Algorithm", "Generate"]
+
+Generate = Callable[[list[rows.Row]], dict[str, Any]]
+"""TRL's ``_generate_and_score_completions`` of this trainer."""
+
+
+class Algorithm:
+    """What the recipe's ``algorithm`` adds to TRL's fields.
+
+    Every process makes the same calls in the same order, so that none waits for another in vain.
+    """
+
+    def __init__(
+        self, config: AlgorithmConfig, max_completion_length: int | None, seed: int
+    ) -> None:
+        self._estimator = ALGORITHMS[config.type].advantages
+        self._max_rounds = config.dynamic_sampling.max_rounds if _on(config) else 1
+        self._samples = _on(config)
+        self._penalty = None
+        if config.overlong_penalty.enabled:
+            bounds = config.overlong_penalty.bounds(max_completion_length)
+            self._penalty = soft_overlong_penalty(*bounds)
+        self._seed = seed
+        self._kept: list[KeptReward] = []
+
+    def keep(self, code: Callable[..., Any], *others: Callable[..., Any]) -> list[KeptReward]:
+        """The rewards to give to TRL instead of these."""
+        self._kept = [KeptReward(code, self._penalty), *(KeptReward(other) for other in others)]
+        return self._kept
+
+    def generate(
+        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row]
+    ) -> dict[str, Any]:
+        """TRL's result for these rows (whole groups), changed as the algorithm wants it."""
+        batch, sizes = self._generated(trainer, generate, inputs)
+        if self._estimator == "trl" and len(sizes) == 1:
+            return batch.output
+        mask = loss_mask(batch.output)
+        if self._estimator != "trl":
+            batch.output["advantages"] = self._advantages(trainer, batch, mask.sum(1))
+        if len(sizes) > 1:
+            total = trainer.accelerator.gather(mask.sum()).sum()
+            batch.output["num_items_in_batch"] = total
+        _show(trainer, batch, sizes)
+        return batch.output
+
+    # --- dynamic sampling -----------------------------------------------------------------
+
+    def _generated(
+        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row]
+    ) -> tuple[ScoredBatch, list[int]]:
+        """The batch and how many rows each round generated in this process.
+
+        DAPO's Eq. 11: a code group enters the loss only if some of its rollouts pass and some do
+        not. A round generates as many further groups as the process that lacks most needs; the
+        others use what they need. What is still dull after the last round stays, with advantage 0.
+        Alignment groups are left alone: their questions were chosen already.
+        """
+        group = trainer.num_generations
+        batch = self._scored(trainer, generate, inputs, 0)
+        sizes, tokens = [len(batch)], self._kept[0].tokens
+        found = first = sum(gather_object([len(batch.dull_groups(group))]))
+        tried = set(gather_object(batch.problem_ids)) if self._max_rounds > 1 else set()
+        while found and len(sizes) < self._max_rounds:
+            wanted = max(gather_object([len(batch.dull_groups(group))]))
+            further = self._further(trainer, wanted, tried, len(sizes))
+            if not further:
+                break
+            more = self._scored(trainer, generate, further, len(sizes))
+            self._fill(trainer, batch, more)
+            sizes.append(len(more))
+            tokens += self._kept[0].tokens
+            found = sum(gather_object([len(batch.dull_groups(group))]))
+        trainer._note("completions/generated_tokens", sum(gather_object([tokens])))
+        if self._samples:
+            trainer._note("dynamic_sampling/rounds", len(sizes))
+            trainer._note("dynamic_sampling/dull_groups", first)
+            trainer._note("dynamic_sampling/replaced_groups", first - found)
+        return batch, sizes
+
+    def _further(
+        self, trainer: "CodeRLPlusTrainer", wanted: int, tried: set[str], round: int
+    ) -> list[rows.Row]:
+        """Rows of up to ``wanted`` groups for this process, of problems not tried in this step.
+
+        The choice depends on the seed, the step and the round alone and is made for all processes
+        at once, each taking its part; all parts are equally long.
+        """
+        dataset = trainer.train_dataset
+        ids: list[str] = list(dataset["problem_id"])
+        left = [i for i, id in enumerate(ids) if id not in tried]
+        processes, this = trainer.accelerator.num_processes, trainer.accelerator.process_index
+        each = min(wanted, len(left) // processes)
+        rng = random.Random(f"{self._seed}/{trainer.state.global_step}/{round}")
+        chosen = rng.sample(left, each * processes)
+        tried.update(ids[i] for i in chosen)
+        mine = chosen[this * each : (this + 1) * each]
+        return [row for i in mine for row in [dataset[i]] for _ in range(trainer.num_generations)]
+
+    def _fill(self, trainer: "CodeRLPlusTrainer", batch: ScoredBatch, more: ScoredBatch) -> None:
+        size = trainer.num_generations
+        pad = trainer.processing_class.pad_token_id
+        dull, lively = batch.dull_groups(size), more.lively_groups(size)
+        for ours, theirs in zip(dull, lively, strict=False):
+            batch.put(range(ours, ours + size), more, range(theirs, theirs + size), pad)
+
+    def _scored(
+        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row], round: int
+    ) -> ScoredBatch:
+        output = generate(inputs)
+        weights = trainer.reward_weights.tolist()
+        columns = zip(*(kept.rewards for kept in self._kept), strict=True)
+        return ScoredBatch(
+            output=output,
+            rewards=[_weighted(weights, values) for values in columns],
+            outcomes=list(self._kept[0].outcomes),
+            is_code=[row["task"] == rows.CODE for row in inputs],
+            problem_ids=[row["problem_id"] for row in inputs],
+            origins=[(round, i) for i in range(len(inputs))],
+        )
+
+    # --- advantages -----------------------------------------------------------------------
+
+    def _advantages(
+        self, trainer: "CodeRLPlusTrainer", batch: ScoredBatch, tokens: Tensor
+    ) -> Tensor:
+        """Of this process's rollouts, estimated over those of all processes."""
+        accelerator, device = trainer.accelerator, tokens.device
+        values = [float("nan") if reward is None else reward for reward in batch.rewards]
+        columns = [torch.tensor(values), torch.tensor(batch.is_code), tokens.cpu()]
+        local = torch.stack([column.float() for column in columns], 1).to(device)
+        rewards, task, counts = accelerator.gather(local).unbind(1)
+        every = estimate(self._estimator, rewards, trainer.num_generations, task, counts)
+        return every[len(batch) * accelerator.process_index :][: len(batch)]
+
+
+def _on(config: AlgorithmConfig) -> bool:
+    return bool(config.dynamic_sampling.enabled)
+
+
+def _weighted(weights: list[float], values: tuple[float | None, ...]) -> float | None:
+    known = [w * value for w, value in zip(weights, values, strict=True) if value is not None]
+    return sum(known) if known else None
+
+
+def _show(trainer: "CodeRLPlusTrainer", batch: ScoredBatch, sizes: list[int]) -> None:
+    """The used advantages in TRL's table of completions, which has the rows of every round; a
+    discarded rollout has 0. The table is as long as one round, so nothing older remains."""
+    table: deque[float] = trainer._logs["advantages"]  # type: ignore[assignment]
+    shown = [[0.0] * size for size in sizes]
+    for (round, row), advantage in zip(
+        batch.origins, batch.output["advantages"].tolist(), strict=True
+    ):
+        shown[round][row] = advantage
+    for column in shown:
+        table.extend(gather_object(column))
