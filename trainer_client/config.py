@@ -337,9 +337,9 @@ class DynamicSampling(_Section):
 
     enabled: bool | None = None
     """Null: on for ``dapo``, off for the others."""
-    max_rounds: int = Field(10, ge=1)
+    max_rounds: int = Field(10, ge=2)
     """Generations a step, the first included (10 in the authors' recipe). What is then still
-    without a difference stays in the batch, with advantage 0."""
+    without a difference stays in the batch."""
 
 
 class OverlongPenalty(_Section):
@@ -585,7 +585,7 @@ def _check_algorithm(recipe: Recipe) -> None:
         return
     for name, value in ALGORITHMS[chosen.type].defined_by.items():
         given = recipe.grpo.get(name, value)
-        if {True: "group", False: "none"}.get(given, given) != value:
+        if given != value:
             raise ConfigError(
                 f"grpo.{name} is {given!r}, but algorithm {chosen.type!r} means {value!r}; remove "
                 f"grpo.{name}, or remove 'algorithm' and set the fields of grpo yourself"

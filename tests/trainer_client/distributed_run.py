@@ -1,9 +1,10 @@
-"""One process of a distributed run: ``torchrun distributed_run.py RECIPE REPORT_DIRECTORY``.
+"""One process of distributed runs: ``torchrun distributed_run.py RECIPE…``, one after another.
 
-Writes what this process saw of each generation batch as ``REPORT_DIRECTORY/RANK.json``.
+Writes what this process saw of each generation batch as ``RANK.json`` beside each recipe.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,26 @@ class Observed(CodeRLPlusTrainer):
         output = super()._generate_and_score_completions(inputs)
         assert self.alignment is not None
         groups = output["prompt_ids"].unflatten(0, (-1, self.num_generations))
-        sums = output["advantages"].view(-1, self.num_generations).sum(1)
+        sampling = {k: v for k, v in self._metrics["train"].items() if "dynamic_sampling" in k}
         SEEN.append(
             {
                 "rows": len(output["advantages"]),
-                "whole": bool((groups == groups[:, :1]).all()) and float(sums.abs().max()) < 1e-4,
+                "advantages": output["advantages"].tolist(),
+                "whole": bool((groups == groups[:, :1]).all()),
                 "question": output["prompt_ids"][-1][output["prompt_mask"][-1].bool()].tolist(),
-                "tokens": int(output["completion_mask"].sum()),
+                "prompts": groups[:, 0].tolist(),
+                "tokens": output["completion_mask"].sum(1).tolist(),
                 "all_tokens": int(output["num_items_in_batch"]),
                 "pool": [sample.id for sample in self.alignment.pool.samples],
+                "sampling": sampling,
             }
         )
-        (Path(sys.argv[2]) / f"{self.accelerator.process_index}.json").write_text(json.dumps(SEEN))
         return output
 
 
 if __name__ == "__main__":
     train.CodeRLPlusTrainer = Observed  # type: ignore[misc]
-    train.run(load_recipe(Path(sys.argv[1])))
+    for recipe in map(Path, sys.argv[1:]):
+        train.run(load_recipe(recipe))
+        (recipe.parent / f"{os.environ['RANK']}.json").write_text(json.dumps(SEEN))
+        SEEN.clear()

@@ -2,7 +2,6 @@
 down here a second time without TRL; one batch has both objectives, rollouts without a verdict, a
 group without a difference, and truncated rollouts."""
 
-import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.trainer_client.scripted import (
-    QUESTION,
-    ScriptedExecutor,
-    alignment_reward,
-    code_reward,
-)
+from tests.trainer_client.algorithm_setup import GROUP, LENGTH, build, load, recipe_fields, rows
+from tests.trainer_client.scripted import alignment_reward, code_reward
 from tests.trainer_client.tiny_policy import save_tiny_policy
-from trainer_client import train
-from trainer_client.config import Recipe
-from trainer_client.models import load_policy
+from trainer_client.algorithms.advantages import estimate
+from trainer_client.algorithms.settings import Estimator
 from trainer_client.trainer import CodeRLPlusTrainer
 
-GROUP = 6
-LENGTH = 8
 PROBLEMS = ("lively", "dull", "flaky")
 CACHE = 4
 ALGORITHMS = (
@@ -47,59 +39,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fields(policy: Path, tmp_path: Path) -> dict[str, Any]:
-    """Recipe fields: one batch holds all problems; about half of the rollouts are truncated."""
-    problems = tmp_path / "problems.jsonl"
-    problems.write_text("".join(json.dumps(row(name)) + "\n" for name in PROBLEMS))
-    eos = load_policy_of(policy)[1].eos_token_id
-    return {
-        "model": {"type": "hf", "path": str(policy)},
-        "data": {"type": "jsonl", "paths": [str(problems)], "instruction": "Go."},
-        "reward": {
-            "type": "fraction",
-            "extract": "tests.trainer_client.tiny_policy:any_program",
-            "weight": 2.0,
-        },
-        "alignment": {
-            "groups": 1,
-            "questions": {"format": "tests.trainer_client.scripted:PickyFormat"},
-        },
-        "grpo": {
-            "num_generations": GROUP,
-            "per_device_train_batch_size": GROUP * len(PROBLEMS),
-            "max_completion_length": LENGTH,
-            "generation_kwargs": {"sequence_bias": [[[eos], 3.2]]},
-        },
-        "output_dir": str(tmp_path / "out"),
-    }
-
-
-def row(name: str) -> dict[str, Any]:
-    tests = [{"kind": "stdio", "stdout": name} for _ in range(4)]
-    return {"id": name, "prompt": f"Problem {name}.", "tests": tests}
-
-
-def load_policy_of(path: Path) -> Any:
-    from trainer_client.config import HfModel
-
-    return load_policy(HfModel(type="hf", path=str(path)), path)
-
-
-def build(fields: dict[str, Any], algorithm: Any, **grpo: Any) -> CodeRLPlusTrainer:
-    """A trainer that has one question to ask and is about to take a step."""
-    chosen = Recipe.model_validate(
-        {**fields, "algorithm": algorithm, "grpo": {**fields["grpo"], **grpo}}
-    )
-    model = load_policy(chosen.model, Path())
-    trainer = train.build_trainer(chosen, model, ScriptedExecutor())  # type: ignore[arg-type]
-    trainer.model.train()
-    trainer.current_gradient_accumulation_steps = 1
-    assert trainer.alignment is not None
-    trainer.alignment.pool.replace([QUESTION])
-    return trainer
-
-
-def inputs(trainer: CodeRLPlusTrainer) -> list[dict[str, Any]]:
-    return [trainer.train_dataset[i] for i in range(len(PROBLEMS)) for _ in range(GROUP)]
+    return recipe_fields(policy, tmp_path, PROBLEMS, groups=len(PROBLEMS))
 
 
 class Reference:
@@ -240,7 +180,7 @@ def test_advantages_masks_loss_and_gradient_are_the_papers(
 ) -> None:
     chosen = {"type": algorithm, "overlong_penalty": {"cache": CACHE}}
     trainer = build(fields, chosen, mask_truncated_completions=masked)
-    output = trainer._generate_and_score_completions(inputs(trainer))
+    output = trainer._generate_and_score_completions(rows(trainer, len(PROBLEMS)))
 
     reference = Reference(trainer, output, masked)
     groups = reference.groups()
@@ -258,7 +198,7 @@ def test_advantages_masks_loss_and_gradient_are_the_papers(
     assert int(output["num_items_in_batch"]) == int(reference.mask.sum())
     assert next(iter(output.values())).ndim > 0
 
-    twin = load_policy_of(policy)[0]
+    twin = load(policy)[0]
     written = (reference.ids != trainer.processing_class.pad_token_id).float()
     lp = log_probabilities(twin, output, reference.ids, written)
     old = lp.detach() + off_policy(lp.shape, 0.3)
@@ -275,3 +215,39 @@ def test_advantages_masks_loss_and_gradient_are_the_papers(
     assert max(float(p.grad.abs().max()) for p in theirs.values() if p.grad is not None) > 1e-4
     for name, parameter in trainer.model.named_parameters():
         torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-5, rtol=1e-3)
+
+
+def test_rloo_on_its_own_rollouts_is_reinforce(fields: dict[str, Any], policy: Path) -> None:
+    """The gradient of -mean(A · log pi(rollout)), whatever the lengths."""
+    trainer = build(fields, "rloo")
+    output = trainer._generate_and_score_completions(rows(trainer, len(PROBLEMS)))
+    trainer.compute_loss(trainer.model, output).backward()
+    twin = load(policy)[0]
+    mask = output["completion_mask"].float()
+    lp = log_probabilities(twin, output, output["completion_ids"], mask)
+    (-(output["advantages"] * lp.sum(1)).mean()).backward()
+    theirs = dict(twin.named_parameters())
+    for name, parameter in trainer.model.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["leave_one_out", "global", "global_with_baseline"])
+@pytest.mark.parametrize(
+    "rewards",
+    [[None, 0.3, None], [None, None, None], [0.3, 0.3, 0.3], [0.1, 0.1, 0.1]],
+    ids=["one-verdict", "no-verdict", "no-difference", "no-difference-in-binary-either"],
+)
+def test_what_teaches_nothing_has_advantage_0(kind: Estimator, rewards: list[float | None]) -> None:
+    """Not a rounding error divided by another."""
+    given = torch.tensor([float("nan") if r is None else r for r in rewards])
+    for tokens in (torch.tensor([3.0, 7.0, 11.0]), torch.zeros(3)):
+        found = estimate(kind, given, 3, torch.ones(3), tokens)
+        torch.testing.assert_close(found, torch.zeros(3), atol=1e-7, rtol=0)
+
+
+def test_each_task_has_its_own_scale() -> None:
+    """A rare pass among failures and a poor answer among good ones stand out alike."""
+    rewards = torch.tensor([1.0, 0.0, 0.0, 0.0, 0.9, 0.9, 0.9, 0.5])
+    task = torch.tensor([1.0] * 4 + [0.0] * 4)
+    found = estimate("global", rewards, 4, task, torch.ones(8))
+    torch.testing.assert_close(found[:4].sort().values, -found[4:].sort(descending=True).values)

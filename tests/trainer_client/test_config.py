@@ -67,6 +67,32 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
         (["--seed", "[1"], r"--seed: '\[1' is not YAML"),
         (["--alignment.ratio", "1"], "alignment.ratio is 1"),
         (["--output_dir", "null"], "output_dir is None"),
+        (["--algorithm", "trpo"], "algorithm.type is 'trpo'.*reinforce_pp"),
+        (["--algorithm", "ppo"], "algorithm.type is 'ppo'.*value head is not offered.*verl"),
+        (
+            ["--algorithm", "gspo", "--grpo.importance_sampling_level", "token"],
+            "grpo.importance_sampling_level is 'token', but algorithm 'gspo' means 'sequence'",
+        ),
+        (
+            ["--algorithm", "rloo", "--grpo.scale_rewards", "group"],
+            "grpo.scale_rewards is 'group', but algorithm 'rloo' means 'none'; remove",
+        ),
+        (
+            ["--algorithm", "dapo", "--grpo.loss_type", "bnpo"],
+            "grpo.loss_type is 'bnpo', but algorithm 'dapo' means 'dapo'",
+        ),
+        (
+            ["--algorithm.type", "dapo", "--algorithm.overlong_penalty.max_length", "600"],
+            "max_length is 600, but completions end at 512 tokens",
+        ),
+        (
+            ["--algorithm.type", "dapo", "--algorithm.overlong_penalty.cache", "513"],
+            r"cache is 513, more than max_length \(512\)",
+        ),
+        (
+            ["--algorithm.type", "dapo", "--grpo.max_completion_length", "null"],
+            "grpo.max_completion_length is null",
+        ),
     ],
 )
 def test_errors_name_field_value_and_remedy(
@@ -96,3 +122,15 @@ def test_the_paper_setting_is_a_preset_that_questions_override(recipe: Path) -> 
     overrides = ["--alignment.setting", "paper", "--alignment.questions.input", "failing"]
     mixed = load_recipe(recipe, overrides).alignment.questions
     assert mixed == QuestionOptions(**{**PAPER_OPTIONS, "input": "failing"})
+
+
+def test_an_algorithm_has_its_short_form_and_its_own_parts(recipe: Path) -> None:
+    assert load_recipe(recipe).algorithm is None
+    dapo = load_recipe(recipe, ["--algorithm", "dapo"]).algorithm
+    assert dapo is not None
+    assert (dapo.dynamic_sampling.enabled, dapo.overlong_penalty.enabled) == (True, True)
+    assert dapo.overlong_penalty.bounds(20_480) == (20_480, 4_096)  # the paper's
+    overrides = ["--algorithm.type", "rloo", "--algorithm.dynamic_sampling.enabled"]
+    rloo = load_recipe(recipe, overrides).algorithm
+    assert rloo is not None
+    assert (rloo.dynamic_sampling.enabled, rloo.overlong_penalty.enabled) == (True, False)

@@ -1,8 +1,10 @@
 """The trainer with both objectives: a tiny random policy, the real executor under gVisor."""
 
+import dataclasses
 import inspect
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -12,12 +14,14 @@ from typing import Any
 
 import pytest
 import torch
-from trl import GRPOTrainer
+from safetensors.torch import load_file
+from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import split_tensor_dict
 
 from tests.service import KEY, Service
 from tests.trainer_client.tiny_policy import save_tiny_policy
 from trainer_client import train
+from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
 from trainer_client.callbacks import METRICS_FILE
 from trainer_client.client import ExecutorClient
@@ -227,10 +231,19 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     assert signal.getsignal(number) == before
 
 
-def test_lora_trains_only_the_adapter(fields: dict[str, Any]) -> None:
-    chosen = recipe(fields, lora={"r": 4, "target_modules": ["q_proj"]})
+@pytest.mark.parametrize("algorithm", [None, "grpo", "reinforce_pp"])
+def test_lora_trains_only_the_adapter_on_both_objectives(
+    fields: dict[str, Any], algorithm: str | None
+) -> None:
+    """``grpo`` has a KL penalty: the reference is the policy without the adapter."""
+    lora = {"r": 4, "target_modules": ["q_proj"]}
+    chosen = recipe({**fields, "algorithm": algorithm}, lora=lora, reward={"type": "fraction"})
     train.run(chosen)
-    assert (chosen.output_dir / "adapter_model.safetensors").is_file()
+    assert metrics(chosen)[1]["alignment/groups"] == 1
+    assert metrics(chosen)[1]["grad_norm"] > 0
+    saved = load_file(chosen.output_dir / "adapter_model.safetensors")
+    assert {name.split(".")[-2] for name in saved} == {"lora_A", "lora_B"}
+    assert any(tensor.any() for name, tensor in saved.items() if "lora_B" in name)
 
 
 def test_an_executor_that_is_gone_stops_the_run(
@@ -255,11 +268,40 @@ def test_the_private_names_used_still_exist_in_trl() -> None:
     method = GRPOTrainer._generate_and_score_completions
     assert list(inspect.signature(method).parameters) == ["self", "inputs"]
     source = inspect.getsource(GRPOTrainer)
-    for name in ("self.async_loop", "self._metrics[mode]", "self.num_generations = "):
+    for name in (
+        "self.async_loop",
+        "self._metrics[mode]",
+        "self.num_generations = ",
+        "self.reward_weights = ",
+        'self._logs["advantages"].extend(',
+        '"advantages": deque(maxlen=args.generation_batch_size)',
+    ):
         assert name in source
     own = {n for n in vars(CodeRLPlusTrainer) if callable(getattr(CodeRLPlusTrainer, n))}
     overridden = own & set(dir(GRPOTrainer)) - {"__init__"}
     assert overridden == {"_generate_and_score_completions"}
+
+
+def test_what_the_algorithms_count_on_still_exists_in_trl() -> None:
+    """The fields they set, the values those may have, and the tensors they put in others' place."""
+    known = {field.name for field in dataclasses.fields(GRPOConfig)}
+    score = inspect.getsource(GRPOTrainer._generate_and_score_completions)
+    loss = inspect.getsource(GRPOTrainer._compute_loss)
+    for settings in ALGORITHMS.values():
+        assert {*settings.values, *settings.defined_by} <= known
+        assert f'"{settings.defined_by["loss_type"]}"' in loss
+        assert f'"{settings.defined_by["importance_sampling_level"]}"' in loss
+        assert f'"{settings.defined_by["scale_rewards"]}"' in score
+    assert "completion_ids=completion_ids_list" in inspect.getsource(GRPOTrainer._calculate_rewards)
+    assert 'inputs["num_items_in_batch"]' in loss
+    given = set(re.findall(r'output\["(\w+)"\] =|^ +"(\w+)": \w+,$', score, re.MULTILINE))
+    names = {a or b for a, b in given}
+    of_images = {name for name in names if re.search("pixel|image|spatial|tiles|type_ids", name)}
+    assert names - of_images == {
+        *("prompt_ids", "prompt_mask", "completion_ids", "completion_mask", "advantages"),
+        *("num_items_in_batch", "old_per_token_logps", "ref_per_token_logps", "tool_mask"),
+        *("importance_sampling_ratio", "sampling_per_token_logps"),
+    }
 
 
 def test_rewards_are_recognized_as_asynchronous_and_named() -> None:

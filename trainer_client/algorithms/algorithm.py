@@ -40,8 +40,8 @@ class Algorithm:
         self, config: AlgorithmConfig, max_completion_length: int | None, seed: int
     ) -> None:
         self._estimator = ALGORITHMS[config.type].advantages
-        self._max_rounds = config.dynamic_sampling.max_rounds if _on(config) else 1
-        self._samples = _on(config)
+        sampling = config.dynamic_sampling
+        self._max_rounds = sampling.max_rounds if sampling.enabled else 1
         self._penalty = None
         if config.overlong_penalty.enabled:
             bounds = config.overlong_penalty.bounds(max_completion_length)
@@ -58,51 +58,47 @@ class Algorithm:
         self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row]
     ) -> dict[str, Any]:
         """TRL's result for these rows (whole groups), changed as the algorithm wants it."""
-        batch, sizes = self._generated(trainer, generate, inputs)
-        if self._estimator == "trl" and len(sizes) == 1:
+        batch = self._scored(trainer, generate, inputs, 0)
+        rounds = [batch]
+        if self._max_rounds > 1:
+            rounds += self._replace_dull(trainer, generate, batch)
+        tokens = sum(each.tokens for each in rounds)
+        trainer._note("completions/generated_tokens", sum(gather_object([tokens])))
+        if self._estimator == "trl" and len(rounds) == 1:
             return batch.output
         mask = loss_mask(batch.output)
+        batch.output["num_items_in_batch"] = trainer.accelerator.gather(mask.sum()).sum()
         if self._estimator != "trl":
             batch.output["advantages"] = self._advantages(trainer, batch, mask.sum(1))
-        if len(sizes) > 1:
-            total = trainer.accelerator.gather(mask.sum()).sum()
-            batch.output["num_items_in_batch"] = total
-        _show(trainer, batch, sizes)
+        _show(trainer, batch, [len(each) for each in rounds])
         return batch.output
 
     # --- dynamic sampling -----------------------------------------------------------------
 
-    def _generated(
-        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row]
-    ) -> tuple[ScoredBatch, list[int]]:
-        """The batch and how many rows each round generated in this process.
+    def _replace_dull(
+        self, trainer: "CodeRLPlusTrainer", generate: Generate, batch: ScoredBatch
+    ) -> list[ScoredBatch]:
+        """Put others in the place of dull groups; return the rounds that this took.
 
         DAPO's Eq. 11: a code group enters the loss only if some of its rollouts pass and some do
         not. A round generates as many further groups as the process that lacks most needs; the
-        others use what they need. What is still dull after the last round stays, with advantage 0.
-        Alignment groups are left alone: their questions were chosen already.
+        others use what they need. What is still dull after the last round stays. Alignment groups
+        are left alone: their questions were chosen already.
         """
-        group = trainer.num_generations
-        batch = self._scored(trainer, generate, inputs, 0)
-        sizes, tokens = [len(batch)], self._kept[0].tokens
-        found = first = sum(gather_object([len(batch.dull_groups(group))]))
-        tried = set(gather_object(batch.problem_ids)) if self._max_rounds > 1 else set()
-        while found and len(sizes) < self._max_rounds:
-            wanted = max(gather_object([len(batch.dull_groups(group))]))
-            further = self._further(trainer, wanted, tried, len(sizes))
+        dull = [_dull(trainer, batch)]
+        tried = set(gather_object(batch.problem_ids))
+        rounds: list[ScoredBatch] = []
+        while max(dull[-1]) and len(rounds) + 1 < self._max_rounds:
+            further = self._further(trainer, max(dull[-1]), tried, len(rounds) + 1)
             if not further:
                 break
-            more = self._scored(trainer, generate, further, len(sizes))
-            self._fill(trainer, batch, more)
-            sizes.append(len(more))
-            tokens += self._kept[0].tokens
-            found = sum(gather_object([len(batch.dull_groups(group))]))
-        trainer._note("completions/generated_tokens", sum(gather_object([tokens])))
-        if self._samples:
-            trainer._note("dynamic_sampling/rounds", len(sizes))
-            trainer._note("dynamic_sampling/dull_groups", first)
-            trainer._note("dynamic_sampling/replaced_groups", first - found)
-        return batch, sizes
+            rounds.append(self._scored(trainer, generate, further, len(rounds) + 1))
+            _fill(trainer, batch, rounds[-1])
+            dull.append(_dull(trainer, batch))
+        trainer._note("dynamic_sampling/rounds", 1 + len(rounds))
+        trainer._note("dynamic_sampling/dull_groups", sum(dull[0]))
+        trainer._note("dynamic_sampling/replaced_groups", sum(dull[0]) - sum(dull[-1]))
+        return rounds
 
     def _further(
         self, trainer: "CodeRLPlusTrainer", wanted: int, tried: set[str], round: int
@@ -123,13 +119,6 @@ class Algorithm:
         mine = chosen[this * each : (this + 1) * each]
         return [row for i in mine for row in [dataset[i]] for _ in range(trainer.num_generations)]
 
-    def _fill(self, trainer: "CodeRLPlusTrainer", batch: ScoredBatch, more: ScoredBatch) -> None:
-        size = trainer.num_generations
-        pad = trainer.processing_class.pad_token_id
-        dull, lively = batch.dull_groups(size), more.lively_groups(size)
-        for ours, theirs in zip(dull, lively, strict=False):
-            batch.put(range(ours, ours + size), more, range(theirs, theirs + size), pad)
-
     def _scored(
         self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row], round: int
     ) -> ScoredBatch:
@@ -143,6 +132,7 @@ class Algorithm:
             is_code=[row["task"] == rows.CODE for row in inputs],
             problem_ids=[row["problem_id"] for row in inputs],
             origins=[(round, i) for i in range(len(inputs))],
+            tokens=self._kept[0].tokens,
         )
 
     # --- advantages -----------------------------------------------------------------------
@@ -160,8 +150,16 @@ class Algorithm:
         return every[len(batch) * accelerator.process_index :][: len(batch)]
 
 
-def _on(config: AlgorithmConfig) -> bool:
-    return bool(config.dynamic_sampling.enabled)
+def _dull(trainer: "CodeRLPlusTrainer", batch: ScoredBatch) -> list[int]:
+    """The number of dull groups in each process."""
+    return list(gather_object([len(batch.dull_groups(trainer.num_generations))]))
+
+
+def _fill(trainer: "CodeRLPlusTrainer", batch: ScoredBatch, more: ScoredBatch) -> None:
+    size, pad = trainer.num_generations, trainer.processing_class.pad_token_id
+    pairs = zip(batch.dull_groups(size), more.lively_groups(size), strict=False)
+    for ours, theirs in pairs:
+        batch.put(range(ours, ours + size), more, range(theirs, theirs + size), pad)
 
 
 def _weighted(weights: list[float], values: tuple[float | None, ...]) -> float | None:

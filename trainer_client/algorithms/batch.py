@@ -27,6 +27,8 @@ class ScoredBatch:
     problem_ids: list[str]
     origins: list[tuple[int, int]]
     """(round, row) in which the rollout was generated."""
+    tokens: int
+    """Generated for this batch, whatever was put in place of its rows since."""
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -38,7 +40,7 @@ class ScoredBatch:
 
     def lively_groups(self, size: int) -> list[int]:
         """First rows of the other code groups."""
-        dull = set(self.dull_groups(size))
+        dull = self.dull_groups(size)
         return [i for i in range(0, len(self), size) if self.is_code[i] and i not in dull]
 
     def put(
