@@ -16,7 +16,7 @@ from trainer_client.config import Recipe
 
 pytestmark = [pytest.mark.gvisor, pytest.mark.slow]
 
-PROBLEMS, GROUP, STEPS = 9, 6, 7
+PROBLEMS, GROUP, STEPS = 9, 6, 6
 
 
 def fields(executor: Service, folder: Path) -> dict[str, Any]:
