@@ -102,8 +102,26 @@ def test_dull_groups_are_replaced_and_the_rest_is_left_alone(
     assert metric(trainer, "dynamic_sampling/replaced_groups") == 2
     kept = int(output["completion_mask"].sum())
     assert metric(trainer, "completions/generated_tokens") > kept
-    logged = [trainer._logs[name] for name in ("prompt", "completion", "advantages")]
-    assert len({len(column) for column in logged}) == 1
+
+
+def test_the_table_of_completions_tells_what_was_used(fields: dict[str, Any]) -> None:
+    trainer = build(fields, sampling("rloo"))
+    output = step(trainer)
+    texts = trainer.processing_class.batch_decode(
+        output["completion_ids"], skip_special_tokens=True
+    )
+    keys = zip(problems(trainer, output), texts, strict=True)
+    used = dict(zip(keys, output["advantages"].tolist(), strict=True))
+    columns = [trainer._logs[name] for name in ("prompt", "completion", "advantages")]
+    table = list(zip(*columns, strict=True))
+    assert len(table) == GROUPS * GROUP
+    shown = [
+        (advantage, used.get((match[1], completion[0]["content"]), 0.0))
+        for prompt, completion, advantage in table
+        if (match := re.search(r"Problem (\S+)\.", prompt[0]["content"]))
+    ]
+    assert [a for a, _ in shown] == pytest.approx([b for _, b in shown])
+    assert any(a for a, _ in shown)
 
 
 def test_what_else_belongs_to_a_rollout_moves_with_it(fields: dict[str, Any], policy: Path) -> None:
