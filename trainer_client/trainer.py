@@ -1,12 +1,13 @@
 """TRL's GRPO trainer with a second, on-policy objective: aligning with execution.
 
-One batch holds groups of both tasks; each prompt is its own GRPO group and the loss is the same,
+One batch holds groups of both tasks; each prompt is its own group and the loss is the same,
 so the ratio of groups is the only weight between them (CodeRL+, arXiv 2510.18471). All of it is
 in one overridden method: questions made from the failures of the previous step go into the batch,
 TRL generates, scores and normalizes, and the new failures are traced for the next step.
 
-What stays TRL's: evaluation, the loss, ``num_items_in_batch``, gathering over processes. What
-needs care: each process's batch holds whole groups, and all processes choose the same questions.
+What stays TRL's: evaluation, the loss, ``num_items_in_batch``, gathering over processes, and the
+advantages unless ``algorithm`` has its own. What needs care: each process's batch holds whole
+groups, and all processes choose the same questions.
 """
 
 import asyncio

@@ -231,6 +231,26 @@ def test_rloo_on_its_own_rollouts_is_reinforce(fields: dict[str, Any], policy: P
         torch.testing.assert_close(parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3)
 
 
+def test_the_overlong_penalty_is_for_any_algorithm_and_shown_apart(fields: dict[str, Any]) -> None:
+    part = {"enabled": True, "max_length": 6, "cache": 3}
+    trainer = build(fields, {"type": "reinforce_pp", "overlong_penalty": part})
+    output = trainer._generate_and_score_completions(rows(trainer, len(PROBLEMS)))
+    reference = Reference(trainer, output, masked=False)
+    pairs = list(zip(reference.code, reference.lengths, strict=False))
+    judged = [(reward / 2, length) for reward, length in pairs if reward is not None]
+    penalties = [-min(1.0, max(0.0, (length - 3) / 3)) for _, length in judged]
+    metrics = trainer._metrics["train"]
+    assert metrics["code/overlong_penalty"] == [pytest.approx(statistics.mean(penalties))]
+    assert metrics["code/reward"] == [pytest.approx(statistics.mean(r for r, _ in judged))]
+    assert metrics["completions/generated_tokens"] == [sum(reference.lengths)]
+    shaped = iter(2 * (r + p) for (r, _), p in zip(judged, penalties, strict=True))
+    reference.rewards[: len(reference.code)] = [
+        None if reward is None else next(shaped) for reward in reference.code
+    ]
+    expected = reference.advantages("reinforce_pp")
+    torch.testing.assert_close(output["advantages"], expected, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["leave_one_out", "global", "global_with_baseline"])
 @pytest.mark.parametrize(
     "rewards",

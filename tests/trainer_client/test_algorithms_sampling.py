@@ -182,3 +182,15 @@ def test_evaluation_is_not_resampled(fields: dict[str, Any]) -> None:
     output = step(trainer)
     assert problems(trainer, output)[::GROUP] == list(PROBLEMS[:GROUPS])
     assert "dynamic_sampling/rounds" not in trainer._metrics["eval"]
+
+
+def test_a_run_splits_replaced_batches_into_several_steps(fields: dict[str, Any]) -> None:
+    """GSPO's setting: rollouts are used in more than one optimizer step."""
+    halves = {"per_device_train_batch_size": GROUPS * GROUP // 2, "steps_per_generation": 2}
+    trainer = build(fields, sampling("gspo"), **halves, max_steps=4, learning_rate=1e-2)
+    trainer.train()
+    (log,) = [entry for entry in trainer.state.log_history if entry.get("step") == 3]
+    assert log["dynamic_sampling/rounds"] >= 1
+    first, last = (e for e in trainer.state.log_history if e.get("step") in (1, 2))
+    assert first["clip_ratio/region_mean"] == 0  # still the policy that generated
+    assert last["clip_ratio/region_mean"] > 0
