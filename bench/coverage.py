@@ -95,15 +95,55 @@ def f(n):
         t += 2
 f(300_000)
 """,
+    "always true, last in a loop": """
+def f(n):
+    t = 0
+    for i in range(n):
+        if 0 <= i < n:
+            t += 1
+f(300_000)
+""",
+    "while with break": """
+def f(n):
+    t = 0
+    while n >= 0:
+        n -= 1
+        t += n
+        if not n:
+            break
+    return t
+f(300_000)
+""",
+    "condition on two lines": """
+def f(n):
+    t = 0
+    for i in range(n):
+        if (i >= 0
+                and n):
+            t += 1
+        t += 2
+f(300_000)
+""",
+    "value on two lines": """
+def f(n):
+    t = 0
+    for i in range(n):
+        t += (i >= 0
+              and n)
+f(300_000)
+""",
 }
 
 _CHILD = """
 import json, sys, time
 sys.path.insert(0, sys.argv[1])
 from covered import Coverage
-code = compile(sys.stdin.read(), "<program>", "exec")
+from waymarks import marked
+source = sys.stdin.read()
+code = compile(source, "<program>", "exec")
 begun = time.process_time()
 if sys.argv[2] == "covered":
+    code = marked(code, source)
     Coverage(code, len).start()
 started = time.process_time()
 exec(code, {})

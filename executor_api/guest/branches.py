@@ -11,6 +11,8 @@ import dis
 import sys
 from types import CodeType
 
+from waymarks import is_mark
+
 _JUMPS = frozenset((*dis.hasjrel, *dis.hasjabs))
 _RETURNS = frozenset(("RETURN_VALUE", "RETURN_CONST"))
 _RAISES = frozenset(("RAISE_VARARGS", "RERAISE"))
@@ -37,7 +39,11 @@ def all_codes(root):
 
 def lines_of(code):
     """Those that run, but for the one of a function's ``def``: it runs outside."""
-    return {line for start, _, line in code.co_lines() if line and not _is_entry(code, start)}
+    return {
+        line
+        for start, _, line in code.co_lines()
+        if line and not is_mark(line) and not _is_entry(code, start)
+    }
 
 
 def _is_entry(code, offset):
@@ -48,7 +54,7 @@ class Branches:
     """The conditional jumps of one code object.
 
     ``ways``: offset of each → destination → the arc that this takes, None where it is no branch of
-    the line. ``telling``: destination → arc, where nothing leads there but this arc.
+    the line. ``telling``: destination → arc, where nothing leads there but by this arc.
     """
 
     def __init__(self, code):
@@ -61,7 +67,7 @@ class Branches:
         self.ways = {}
         for at, step in enumerate(self._instructions):
             if self._branches(at):
-                line = step.positions.lineno
+                line = _line(step)
                 to = at + 1, self._landing(at)
                 self.ways[step.offset] = {self._offset(n): self._arc(line, n) for n in to}
         self.telling = self._find_telling() if self.ways else {}
@@ -76,7 +82,7 @@ class Branches:
         step = self._instructions[at]
         if step.opcode not in _JUMPS or not _is_conditional(step.opname):
             return False
-        return step.positions.lineno is not None and not self._asks_of_exception(at)
+        return _line(step) is not None and not self._asks_of_exception(at)
 
     def _asks_of_exception(self, at):
         """Whether it asks if an ``except`` matches, or a context manager swallows."""
@@ -98,7 +104,7 @@ class Branches:
         while at not in passed:
             passed.add(at)
             step = self._instructions[at]
-            here = step.positions.lineno
+            here = _line(step)
             if here not in (line, None):
                 return line, here
             if step.opname in _RETURNS:
@@ -124,28 +130,49 @@ class Branches:
         return None
 
     def _find_telling(self):
-        arcs = {}
-        for ways in self.ways.values():
-            for destination, arc in ways.items():
-                arcs.setdefault(destination, set()).add(arc)
-        others = {self._offset(at) for at in self._led_to()}
+        arcs, before = self._arcs_to(), self._led_from()
         return {
-            destination: found.pop()
-            for destination, found in arcs.items()
-            if len(found) == 1 and None not in found and destination not in others
+            self._offset(at): arc
+            for at, found in arcs.items()
+            if len(found) == 1
+            for arc in found
+            if arc and self._only_by(arc, at, arcs, before)
         }
 
-    def _led_to(self):
-        """The instructions that run after others than those that branch."""
-        yield 0
-        yield from (self._index[entry.target] for entry in self._handlers)
+    def _arcs_to(self):
+        """Instruction → the arcs of the branches that go there."""
+        found = {}
+        for ways in self.ways.values():
+            for destination, arc in ways.items():
+                found.setdefault(self._index[destination], set()).add(arc)
+        return found
+
+    def _led_from(self):
+        """Instruction → those that it runs after, branches left out; ``[None]`` for where a
+        function or an exception's handler begins."""
+        found = {self._index[entry.target]: [None] for entry in self._handlers}
+        found[0] = [None]
         for at, step in enumerate(self._instructions):
             if step.offset in self.ways:
                 continue
             if step.opcode in _JUMPS:
-                yield self._landing(at)
+                found.setdefault(self._landing(at), []).append(at)
             if self._falls_through(step) and not self._ends_loop(at):
-                yield at + 1
+                found.setdefault(at + 1, []).append(at)
+        return found
+
+    def _only_by(self, arc, at, arcs, before):
+        """Whether the instruction runs only where the arc has been taken."""
+        waiting, passed = [at], set()
+        while waiting:
+            at = waiting.pop()
+            if at in passed:
+                continue
+            passed.add(at)
+            if at is None or arcs.get(at, {arc}) != {arc}:
+                return False
+            waiting += before.get(at, ())
+        return True
 
     def _falls_through(self, step):
         if step.opcode in _JUMPS:
@@ -160,3 +187,9 @@ class Branches:
 
 def _is_conditional(name):
     return "JUMP_IF" in name or name.startswith("POP_JUMP") or name == "FOR_ITER"
+
+
+def _line(step):
+    """In the source; None where it has none."""
+    line = step.positions.lineno
+    return None if is_mark(line) else line

@@ -15,8 +15,9 @@
 
 From Python 3.12 by ``sys.monitoring``: an event is switched off as soon as it can tell nothing new,
 so what has run before costs nothing. A branch of which one way has been taken is switched off, too,
-where the other is the only one to the instruction it leads to: that instruction tells. Python 3.11
-has ``sys.settrace``, which costs at every line until a function has nothing new to tell.
+where the other is the only one to the instruction it leads to: that instruction tells, and most
+others are given one (``waymarks.py``). Python 3.11 has ``sys.settrace``, which costs at every line
+until a function has nothing new to tell.
 
 Children that the program forks are not covered. The hooks see threads.
 """

@@ -23,6 +23,7 @@ from memory_streams import MemoryInput, MemoryStreams
 from process import close_reserve, open_reserve
 from reach import stays_within_streams
 from streams import errors_written
+from waymarks import marked, unmarked
 
 FILE_NAME = "<program>"
 MAX_ANSWER = 64 << 20
@@ -211,6 +212,7 @@ def covering(program, note):
     """Its coverage, begun; None where it did not compile."""
     if program.code is None:
         return None
+    program.code = marked(program.code, program.source)
     covered = Coverage(program.code, note)
     covered.start()
     return covered
@@ -388,5 +390,5 @@ def _line(error):
     line = None
     for frame, number in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == FILE_NAME:
-            line = number
+            line = unmarked(number)
     return line

@@ -20,9 +20,11 @@ sys.path.insert(0, sys.argv[1])
 sys.path.append(sys.argv[2])
 warnings.simplefilter("ignore")
 
+from branches import Branches, all_codes
 from coverage import Coverage as Oracle
 from covered import Coverage
 from tracer import Recorder
+from waymarks import marked
 
 _LIMITS = dict.fromkeys(("max_events", "max_bytes"), 1 << 30)
 _LIMITS |= {"max_value_chars": 200, "max_items": 20, "max_depth": 4}
@@ -31,6 +33,8 @@ _LIMITS |= {"max_value_chars": 200, "max_items": 20, "max_depth": 4}
 def ours(code, traced):
     notes, records = [], []
     compiled = compile(code, "<program>", "exec")
+    if not traced:
+        compiled = marked(compiled, code)
     coverage = Coverage(compiled, notes.append, alone=not traced)
     coverage.start()
     recorder = Recorder(compiled, _LIMITS, "lines", records.append)
@@ -41,7 +45,16 @@ def ours(code, traced):
     if traced:
         recorder.stop()
     possible, *seen = map(json.loads, notes)
-    return run | {"possible": possible, "seen": seen}
+    return run | {"possible": possible, "seen": seen, "untold": untold(compiled)}
+
+
+def untold(compiled):
+    """Arcs that only a branch's own event tells of, each time it is passed."""
+    found = set()
+    for code in map(Branches, all_codes(compiled)):
+        for ways in code.ways.values():
+            found.update(arc for to, arc in ways.items() if arc and to not in code.telling)
+    return sorted(found)
 
 
 def theirs(code):
