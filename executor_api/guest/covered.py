@@ -25,11 +25,11 @@ Children that the program forks are not covered. The hooks see threads.
 # ruff: noqa: UP029
 import os
 import sys
-import threading
 from builtins import frozenset, hasattr, id, len, next, set, sorted
 from dis import findlinestarts, opmap
 
 from branches import Branches, all_codes, lines_of
+from settrace import Hook
 
 _TOOLS = (1, 3, 4, 2, 0)
 _NAME = "coderl-coverage"
@@ -214,24 +214,13 @@ def _events_of(code):
 _LEAVES = frozenset((opmap["RETURN_VALUE"], opmap["RAISE_VARARGS"]))
 
 
-class _Settrace:
+class _Settrace(Hook):
     """Python 3.11."""
 
     def __init__(self, codes, seen, saw):
         self._codes, self._seen, self._saw = codes, seen, saw
         self._untold = {key: code.lines | code.arcs for key, code in codes.items()}
         self._hook = self._global_hook()
-
-    def start(self):
-        threading.settrace(self._hook)
-        sys.settrace(self._hook)
-
-    def intact(self):
-        return sys.gettrace() is self._hook
-
-    def remove(self):
-        threading.settrace(None)
-        sys.settrace(None)
 
     def _global_hook(self):
         untold = self._untold

@@ -29,6 +29,7 @@ from builtins import (
 )
 
 from bindings import Bindings, loops_on_a_line
+from library import HARMLESS_CALLS, HARMLESS_METHODS, ITERATING_CALLS
 from reach import SAFE_MODULES, imported
 
 _CHANGES = frozenset(
@@ -91,9 +92,9 @@ class Effects:
             map(_borrows_special_methods, codes)
         )
         self.renames = not words.isdisjoint(_RENAMING)
-        self.harmless = _HARMLESS_FUNCTIONS, _HARMLESS_METHODS
+        self.harmless = HARMLESS_CALLS, HARMLESS_METHODS
         if self.iterating:
-            self.harmless = tuple(names - _TAKING_ITERATORS for names in self.harmless)
+            self.harmless = HARMLESS_CALLS - ITERATING_CALLS, HARMLESS_METHODS - {"join"}
         if self.plain and not self.operators:
             others = texts.union(*map(_stored_names, codes))
             self.harmless = tuple(names - others for names in self.harmless)
@@ -123,9 +124,9 @@ def calls_harmlessly(instructions, functions, methods):
     calls = called = 0
     for instruction in instructions:
         name = instruction.opname
-        if name in ("CALL", "CALL_KW"):
+        if name == "CALL":
             calls += 1
-        elif name in ("PUSH_NULL", "CALL_FUNCTION_EX", "KW_NAMES", "LOAD_SUPER_ATTR"):
+        elif name in _OTHER_CALLS:
             return False
         elif name == "LOAD_GLOBAL" and instruction.arg & 1:
             called += 1
@@ -135,8 +136,6 @@ def calls_harmlessly(instructions, functions, methods):
             called += 1
             if instruction.argval not in methods:
                 return False
-        if name == "CALL_KW":
-            return False
     return calls == called > 0
 
 
@@ -149,31 +148,11 @@ def _stored_names(code):
     return {code.co_names[argument] for operation, argument in pairs if operation in _STORES}
 
 
+_OTHER_CALLS = ("CALL_KW", "PUSH_NULL", "CALL_FUNCTION_EX", "KW_NAMES", "LOAD_SUPER_ATTR")
 _CALLS_ATTR = sys.version_info >= (3, 12)  # LOAD_ATTR does what LOAD_METHOD did before
 _STORES = frozenset(
     dis.opmap[name]
     for name in ("STORE_NAME", "STORE_GLOBAL", "STORE_ATTR", "DELETE_NAME", "DELETE_GLOBAL")
-)
-_HARMLESS_FUNCTIONS = frozenset(
-    (
-        *("abs", "all", "any", "bool", "chr", "dict", "divmod", "enumerate", "float", "int"),
-        *("isinstance", "len", "list", "max", "min", "ord", "pow", "range", "repr"),
-        *("round", "set", "sorted", "str", "sum", "tuple", "zip"),
-    )
-)
-_HARMLESS_METHODS = frozenset(
-    (
-        *("bit_length", "capitalize", "count", "decode", "encode", "endswith", "find", "get"),
-        *("index", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "items"),
-        *("join", "keys", "ljust", "lower", "lstrip", "replace", "rfind", "rjust", "rstrip"),
-        *("split", "startswith", "strip", "swapcase", "title", "upper", "values", "zfill"),
-    )
-)
-_TAKING_ITERATORS = frozenset(
-    (
-        *("all", "any", "dict", "enumerate", "list", "max", "min", "set", "sorted", "sum"),
-        *("tuple", "zip", "join", "bool", "isinstance"),
-    )
 )
 
 

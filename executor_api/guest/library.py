@@ -20,30 +20,46 @@ LENGTHENING = {
 }
 """Methods that change the length of what they are called on, or raise."""
 
-PURE_CALLS = frozenset(
+ITERATING_CALLS = frozenset(
     (
-        *("abs", "all", "any", "ascii", "bin", "bool", "chr", "complex", "dict", "divmod"),
-        *("enumerate", "filter", "float", "format", "frozenset", "hex", "input", "int"),
-        *("isinstance", "len", "list", "map", "max", "min", "oct", "ord", "pow", "print", "range"),
-        *("repr", "reversed", "round", "set", "slice", "sorted", "str", "sum", "tuple", "type"),
-        *("zip", "ArithmeticError", "AssertionError", "Exception", "IndexError", "KeyError"),
-        *("LookupError", "NotImplementedError", "OverflowError", "RuntimeError", "SystemExit"),
-        *("TypeError", "ValueError", "ZeroDivisionError"),
+        *("all", "any", "bool", "dict", "enumerate", "isinstance", "list", "max", "min", "set"),
+        *("sorted", "sum", "tuple", "zip"),
+    )
+)
+"""They draw from what they are given, or ask it for its truth or class."""
+HARMLESS_CALLS = ITERATING_CALLS.union(
+    (
+        *("abs", "chr", "divmod", "float", "int", "len", "ord", "pow", "range", "repr", "round"),
+        "str",
+    )
+)
+"""They change no object but iterators they are given."""
+PURE_CALLS = HARMLESS_CALLS.union(
+    (
+        *("ascii", "bin", "complex", "filter", "format", "frozenset", "hex", "input", "map"),
+        *("oct", "print", "reversed", "slice", "type", "ArithmeticError", "AssertionError"),
+        *("Exception", "IndexError", "KeyError", "LookupError", "NotImplementedError"),
+        *("OverflowError", "RuntimeError", "SystemExit", "TypeError", "ValueError"),
+        "ZeroDivisionError",
     )
 )
 ATOMIC_CALLS = frozenset(("abs", "chr", "float", "input", "int", "len", "ord", "str", "bool"))
-PURE_METHODS = frozenset(
+HARMLESS_METHODS = frozenset(
     (
-        *("as_integer_ratio", "bit_count", "bit_length", "capitalize", "casefold", "center"),
-        *("copy", "count", "decode", "difference", "encode", "endswith", "expandtabs", "find"),
-        *("format", "get", "index", "intersection", "isalnum", "isalpha", "isascii", "isdecimal"),
-        *("isdigit", "isdisjoint", "isidentifier", "isinteger", "islower", "isnumeric"),
-        *("isprintable", "isspace", "issubset", "issuperset", "istitle", "isupper", "is_integer"),
-        *("items", "join", "keys", "ljust", "lower", "lstrip", "maketrans", "partition", "read"),
-        *("readline", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust"),
-        *("rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip"),
-        *("swapcase", "symmetric_difference", "title", "translate", "union", "upper", "values"),
-        *("write", "zfill"),
+        *("bit_length", "capitalize", "count", "decode", "encode", "endswith", "find", "get"),
+        *("index", "isalnum", "isalpha", "isdigit", "islower", "isspace", "isupper", "items"),
+        *("join", "keys", "ljust", "lower", "lstrip", "replace", "rfind", "rjust", "rstrip"),
+        *("split", "startswith", "strip", "swapcase", "title", "upper", "values", "zfill"),
+    )
+)
+PURE_METHODS = HARMLESS_METHODS.union(
+    (
+        *("as_integer_ratio", "bit_count", "casefold", "center", "copy", "difference"),
+        *("expandtabs", "format", "intersection", "is_integer", "isascii", "isdecimal"),
+        *("isdisjoint", "isidentifier", "isinteger", "isnumeric", "isprintable", "issubset"),
+        *("issuperset", "istitle", "maketrans", "partition", "read", "readline", "removeprefix"),
+        *("removesuffix", "rindex", "rpartition", "rsplit", "splitlines", "symmetric_difference"),
+        *("translate", "union", "write"),
     )
 )
 LIBRARY = {

@@ -12,11 +12,8 @@ _YIELD = opmap["YIELD_VALUE"]
 _RESUME = opmap["RESUME"]
 
 
-class SettraceDriver:
-    def __init__(self, recorder):
-        self._recorder = recorder
-        self._locals = {key: _local_hook(recorder, code) for key, code in recorder.codes.items()}
-        self._hook = self._global_hook()
+class Hook:
+    """``_hook`` in all threads."""
 
     def start(self):
         threading.settrace(self._hook)
@@ -29,6 +26,13 @@ class SettraceDriver:
         """In other threads the hook removes itself at its next call."""
         threading.settrace(None)
         sys.settrace(None)
+
+
+class SettraceDriver(Hook):
+    def __init__(self, recorder):
+        self._recorder = recorder
+        self._locals = {key: _local_hook(recorder, code) for key, code in recorder.codes.items()}
+        self._hook = self._global_hook()
 
     def _global_hook(self):
         recorder, hooks = self._recorder, self._locals

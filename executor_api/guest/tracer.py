@@ -2,7 +2,7 @@
 
 ::
 
-    recorder = Recorder(code, limits, detail, write, source)
+    recorder = Recorder(code, limits, detail, write, source, plans)
     recorder.start()
     try:
         exec(code, globals)                # and, for a call: function(*args)
@@ -51,7 +51,7 @@ the last definition standing. Names bound without an instruction (``globals()[..
 ``import *``) have events only.
 
 A program that is certain to define its variables in plain ways only may count its definitions
-itself (``plans``, of ``counting.py``): for detail ``final``.
+itself (``plans``, of ``counting.py``, else empty): for detail ``final``.
 
 Hooks. ``sys.monitoring`` on Python ≥ 3.12, ``sys.settrace`` and ``threading.settrace`` before. A
 program that takes the hook away, or recurses so deeply that the tracer itself cannot run, gives
@@ -66,7 +66,6 @@ import threading
 from builtins import (
     bool,
     dict,
-    frozenset,
     id,
     int,
     len,
@@ -194,8 +193,7 @@ class _Code:
     def enter(self, offset):
         """The move into a fresh frame; None where variables may be there from elsewhere."""
         if self.entry is None and self.optimized and self.closed:
-            names = frozenset(self.flow.bindings.parameters)
-            passage = Passage(tuple(self.parameters), names)
+            passage = Passage(tuple(self.parameters))
             self.entry = _Move("call", self.first_line, offset, passage, self)
         return self.entry
 
@@ -234,7 +232,7 @@ class _Frame:
 class Recorder:
     """Records one run; see the module's docstring. Knows nothing of the hook that drives it."""
 
-    def __init__(self, code, limits, detail, write, source="", plans=()):
+    def __init__(self, code, limits, detail, write, source, plans):
         self.frames = {}
         self.recording = False
         self._every_event = detail == "lines"
@@ -255,7 +253,7 @@ class Recorder:
         effects = Effects([code for code, _ in program_codes(code)])
         self._learns = effects.plain
         self._fixed = ATOMS if effects.renames else CONSTANTS
-        self.codes = _code_table(code, effects, item_stores(source), dict(plans))
+        self.codes = _code_table(code, effects, item_stores(source), plans)
         module = self.codes[id(code)]
         self._nobody = _Frame(-1, module, None, None)
         self.current = self._nobody  # the frame of the last event, if the next may be quick
@@ -569,11 +567,7 @@ class Recorder:
         """Define ``name``; return the part of the event's record that tells its change."""
         described = _FOREVER
         if times:
-            last = frame.definitions.get(name)
-            if last is None:
-                last = frame.definitions[name] = _Definition()
-            last.visits += times
-            last.line = line
+            last = _defined(frame.definitions, name, times, line)
         if value is _MISSING:
             frame.loose.pop(name, None)
             return "" if frame.said.pop(name, None) is None else f"{key}null"
@@ -784,11 +778,7 @@ class Recorder:
         else:
             value = self._values(scope, variables).get(name, _MISSING)
             definitions = self._owner(frame, name, scope).definitions
-        last = definitions.get(name)
-        if last is None:
-            last = definitions[name] = _Definition()
-        last.visits += 1
-        last.line = line
+        last = _defined(definitions, name, 1, line)
         if id(type(value)) in ATOMS:
             last.value = value
             last.mark = None
@@ -806,9 +796,8 @@ class Recorder:
         if mark == before:
             return
         last = self._owner(frame, name, scope).definitions.get(name)
-        if (
-            last is None or last.value is not _MISSING or last.mark != mark
-        ):  # else a frame called in this visit defined it
+        # Where this is its mark already, a frame called in this visit defined it.
+        if last is None or last.value is not _MISSING or last.mark != mark:
             self._define(frame, name, scope, frame.at.line, variables)
 
     def _watch(self, frame, variables, line, told=True):
@@ -862,6 +851,16 @@ class Recorder:
         for caller in passed:
             caller.owners = (caller.owners or {}) | {id(code): found}
         return found
+
+
+def _defined(definitions, name, times, line):
+    """The definition of a variable, which was bound so often and the last time there."""
+    last = definitions.get(name)
+    if last is None:
+        last = definitions[name] = _Definition()
+    last.visits += times
+    last.line = line
+    return last
 
 
 def _code_table(root, effects, stores, plans):

@@ -22,7 +22,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from uuid import uuid4
 import structlog
 
 from executor_api.languages import NAMES
-from executor_api.sandbox import bundle, state_dir
+from executor_api.sandbox import bundle, commands, state_dir
 from executor_api.sandbox.bundle import Sizes
 from executor_api.sandbox.debris import Debris
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, SandboxDied
@@ -41,7 +40,6 @@ from executor_api.wire import RuntimeName
 
 log = structlog.get_logger(__name__)
 
-_COMMAND_SECONDS = 30.0
 _KILL_SECONDS = 5.0
 """A kernel that hangs does not answer: it is then killed from outside."""
 _PROBE_SECONDS = 60.0
@@ -253,23 +251,8 @@ class RunscRuntime:
             flags.append("--ignore-cgroups")
         return flags if self._as_root else [*flags, "--rootless"]
 
-    async def _command(self, *arguments: str, seconds: float = _COMMAND_SECONDS) -> str:
-        try:
-            done = await asyncio.to_thread(
-                subprocess.run,
-                [self._runsc, *arguments],
-                capture_output=True,
-                text=True,
-                timeout=seconds,
-                check=True,
-            )
-        except subprocess.CalledProcessError as error:
-            reason = error.stderr.strip() or f"exit status {error.returncode}"
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = str(error)
-        else:
-            return done.stdout
-        raise RuntimeUnavailable(f"`{self._runsc} {' '.join(arguments)}` failed: {reason}")
+    async def _command(self, *arguments: str, seconds: float = commands.SECONDS) -> str:
+        return await commands.output_of(self._runsc, *arguments, seconds=seconds)
 
 
 def _own_directory(as_root: bool) -> Path:

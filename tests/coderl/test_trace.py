@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from coderl.cli import app
 from coderl.traces import print_lines, print_steps
 from executor_api.wire import TraceResult
-from tests.executor_api.tracer_bench import Bench, bench_pythons
+from tests.executor_api.tracer_bench import Bench, running_bench
 from tests.service import KEY, running_service
 from tests.trainer_client.traced import traced
 
@@ -31,9 +31,8 @@ print(total_of([3, -5, 4, 1, 1, 9]))
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    bench = Bench(bench_pythons()["3.11"])
-    yield bench
-    bench.close()
+    with running_bench("3.11") as started:
+        yield started
 
 
 def _lines(result: TraceResult, code: str, width: int = 100, values: int = 4) -> list[str]:

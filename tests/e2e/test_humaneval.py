@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.security.mutations import flip_operator
 from tests.service import Service, running_service
 from trainer_client.data.formats import load, read_rows
 
@@ -94,36 +95,9 @@ def test_flipped_operators_are_not_accepted(
     assert {number(r) for r in results if r["verdict"] == "accepted"} == set(UNSEEN_FLIPS)
 
 
-_FLIPS: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.FloorDiv,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.GtE,
-    ast.GtE: ast.Lt,
-    ast.Gt: ast.LtE,
-    ast.LtE: ast.Gt,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-}
-
-
 def flip(row: dict[str, str]) -> dict[str, Any] | None:
     """The canonical solution with the first operator of its entry point flipped."""
     tree = ast.parse(row["prompt"] + row["canonical_solution"])
     functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
     entry = next(n for n in functions if n.name == row["entry_point"])
-    for node in ast.walk(entry):
-        if isinstance(node, ast.Compare) and type(node.ops[0]) in _FLIPS:
-            node.ops[0] = _FLIPS[type(node.ops[0])]()  # type: ignore[call-overload]
-        elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in _FLIPS:
-            node.op = _FLIPS[type(node.op)]()  # type: ignore[assignment]
-        else:
-            continue
-        return program(row, "") | {"code": ast.unparse(tree)}
-    return None
+    return program(row, "") | {"code": ast.unparse(tree)} if flip_operator(entry) else None

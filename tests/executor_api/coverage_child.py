@@ -1,18 +1,15 @@
 """Runs programs under the guest's coverage, or under coverage.py: the test bench of coverage.
 
-Any Python ≥ 3.11: ``python coverage_child.py GUEST_FOLDER FOLDER_OF_COVERAGE_PY``. Reads one JSON
-job a line, ``{"code", "oracle", "traced"}``, runs each in a forked process, writes one JSON answer
-a line.
+Any Python ≥ 3.11: ``python coverage_child.py GUEST_FOLDER FOLDER_OF_COVERAGE_PY``. Jobs as in
+``forked_jobs.py``: ``{"code", "oracle", "traced"}``.
 """
 
 # ruff: noqa: E402 (the path comes first)
 import contextlib
 import io
 import json
-import os
 import sys
 import tempfile
-import traceback
 import warnings
 from pathlib import Path
 
@@ -23,11 +20,16 @@ warnings.simplefilter("ignore")
 from branches import Branches, all_codes
 from coverage import Coverage as Oracle
 from covered import Coverage
+from forked_jobs import serve
 from tracer import Recorder
 from waymarks import marked
 
 _LIMITS = dict.fromkeys(("max_events", "max_bytes"), 1 << 30)
 _LIMITS |= {"max_value_chars": 200, "max_items": 20, "max_depth": 4}
+
+
+def run(job):
+    return theirs(job["code"]) if job["oracle"] else ours(job["code"], job["traced"])
 
 
 def ours(code, traced):
@@ -37,7 +39,7 @@ def ours(code, traced):
         compiled = marked(compiled, code)
     coverage = Coverage(compiled, notes.append, alone=not traced)
     coverage.start()
-    recorder = Recorder(compiled, _LIMITS, "lines", records.append)
+    recorder = Recorder(compiled, _LIMITS, "lines", records.append, code, {})
     if traced:
         recorder.start()
     run = perform(compiled)
@@ -81,24 +83,5 @@ def perform(compiled):
     return {"raised": raised, "stdout": out.getvalue()}
 
 
-def run_in_fork(job):
-    source, sink = os.pipe()
-    if (child := os.fork()) == 0:
-        try:
-            answer = theirs(job["code"]) if job["oracle"] else ours(job["code"], job["traced"])
-        except BaseException:
-            answer = {"failure": traceback.format_exc()}
-        with os.fdopen(sink, "w") as out:
-            json.dump(answer, out)
-        os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as answers:
-        text = answers.read()
-    os.waitpid(child, 0)
-    return text
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        sys.__stdout__.write(run_in_fork(json.loads(line)) + "\n")
-        sys.__stdout__.flush()
+    serve(run)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor_api.coverage import Covered, read_notes
-from tests.executor_api.tracer_bench import bench_pythons
+from tests.executor_api.tracer_bench import python_of
 from tests.service import KEY, Service, running_service
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -36,10 +36,7 @@ ONE_WAY = ([1, 2, 3], [[2, 3]], [4], [[2, 4]])
 
 @pytest.fixture(scope="module", params=["3.11", "3.13"])
 def covering(request: pytest.FixtureRequest) -> Iterator[Service]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    prefix = str(Path(python).resolve().parents[1])
+    prefix = str(Path(python_of(request.param)).resolve().parents[1])
     with running_service("runsc", "--sandboxes", "1", CODERL_GUEST_PREFIX=prefix) as running:
         yield running
 

@@ -6,51 +6,32 @@ apart no further; ours come from the bytecode. ``_folded`` says what that makes 
 
 # ruff: noqa: E501 (programs, a line each)
 import ast
-import json
-import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import coverage
 import pytest
 
-from tests.executor_api.tracer_bench import GUEST, RandomProgram, bench_pythons
+from tests.executor_api.tracer_bench import ChildBench, RandomProgram, python_of
 
 Arc = tuple[int, int]
 
 
-class Bench:
-    """A process of one Python version that runs programs."""
+class Bench(ChildBench):
+    """Runs programs under our coverage, or coverage.py."""
 
-    def __init__(self, version: str, python: str, folder: Path) -> None:
+    def __init__(self, version: str, folder: Path) -> None:
         self.version = version
-        script = Path(__file__).with_name("coverage_child.py")
         (folder / "coverage").symlink_to(Path(coverage.__file__).parent)
-        self._process = subprocess.Popen(
-            [python, str(script), str(GUEST), str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        )
+        super().__init__(python_of(version), "coverage_child.py", str(folder))
 
-    def ask(self, code: str, *, oracle: bool = False, traced: bool = False) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(
-            json.dumps({"code": code, "oracle": oracle, "traced": traced}) + "\n"
-        )
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert "failure" not in answer, answer["failure"]
-        return answer
+    def see(self, code: str, *, oracle: bool = False, traced: bool = False) -> dict[str, Any]:
+        return self.ask(code=code, oracle=oracle, traced=traced)
 
     def run(self, code: str) -> "Seen":
-        return Seen(self.ask(code))
-
-    def close(self) -> None:
-        with self._process:
-            self._process.stdin and self._process.stdin.close()
+        return Seen(self.see(code))
 
 
 class Seen:
@@ -75,12 +56,9 @@ class Seen:
 def bench(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(request.param, python, tmp_path_factory.mktemp("coverage"))
-    yield started
-    started.close()
+    folder = tmp_path_factory.mktemp("coverage")
+    with closing(Bench(request.param, folder)) as started:
+        yield started
 
 
 def first_lines(code: str) -> dict[int, int]:
@@ -112,7 +90,7 @@ def _shared_lines(code: str) -> set[int]:
 
 
 def compare(bench: Bench, code: str) -> Seen:
-    seen, oracle = bench.run(code), bench.ask(code, oracle=True)
+    seen, oracle = bench.run(code), bench.see(code, oracle=True)
     assert (seen.stdout, seen.raised) == (oracle["stdout"], oracle["raised"])
     firsts = first_lines(code)
     statements = set(oracle["executed_lines"]) | set(oracle["missing_lines"])
@@ -195,7 +173,7 @@ def test_as_coverage_py_says_of_random_programs(bench: Bench, seed: int) -> None
 def test_a_branch_at_the_end_of_with_goes_to_its_line(bench: Bench) -> None:
     """Which runs again to end it, as a trace shows; coverage.py says what runs after that."""
     code = "import io\ndef f(a):\n    with io.StringIO():\n        if a:\n            a = 2\n    return a\nf(0)\n"
-    seen, oracle = bench.run(code), bench.ask(code, oracle=True)
+    seen, oracle = bench.run(code), bench.see(code, oracle=True)
     assert (seen.arcs, seen.missed_arcs) == ({(4, 3)}, {(4, 5)})
     assert (oracle["executed_branches"], oracle["missing_branches"]) == ([[4, 6]], [[4, 5]])
 
@@ -213,7 +191,7 @@ def test_beside_a_recorder(bench: Bench, seed: int) -> None:
     if bench.version == "3.11":
         pytest.skip("one hook only: a trace on Python 3.11 tells no branches")
     code = str(RandomProgram(seed))
-    traced, alone = vars(Seen(bench.ask(code, traced=True))), vars(bench.run(code))
+    traced, alone = vars(Seen(bench.see(code, traced=True))), vars(bench.run(code))
     del traced["untold"], alone["untold"]  # only the program that runs alone is marked
     assert traced == alone, code
 
@@ -240,7 +218,7 @@ def test_no_branch_costs_more_than_once(bench: Bench, name: str) -> None:
     if bench.version == "3.11":
         pytest.skip("sys.settrace tells of every line")
     code = f"def f(x):\n    y = 0\n    {_TOLD_ONCE[name]}\nf(1)\nf(1)\n"
-    marked, unmarked = bench.run(code), Seen(bench.ask(code, traced=True))
+    marked, unmarked = bench.run(code), Seen(bench.see(code, traced=True))
     assert marked.untold == set()
     assert (marked.lines, marked.arcs) == (unmarked.lines, unmarked.arcs)
     assert (marked.missed_lines, marked.missed_arcs) == (
@@ -259,7 +237,7 @@ def test_no_branch_costs_more_than_once(bench: Bench, name: str) -> None:
     ],
 )
 def test_marks_change_nothing_that_a_program_sees(bench: Bench, code: str) -> None:
-    ours, plain = bench.ask(code), bench.ask(code, oracle=True)
+    ours, plain = bench.see(code), bench.see(code, oracle=True)
     assert (ours["stdout"], ours["raised"]) == (plain["stdout"], plain["raised"])
 
 
@@ -289,6 +267,6 @@ _GONE = {
 
 
 def test_a_program_that_takes_the_hook_away_is_told_of(bench: Bench) -> None:
-    answer = bench.ask(_GONE[bench.version] + "x = 1\n")
+    answer = bench.see(_GONE[bench.version] + "x = 1\n")
     assert answer["raised"] is None and answer["seen"][-1] == ["lost"]
     assert answer["seen"][:2] == [[1], [2]]

@@ -17,7 +17,7 @@ from tests.executor_api.tracer_bench import (
     RandomProgram,
     Trace,
     assert_exact,
-    bench_pythons,
+    running_bench,
 )
 from tests.executor_api.tracer_oracle import count_definitions
 from tests.executor_api.tracer_traps import ESCAPED
@@ -27,12 +27,8 @@ _CRUXEVAL = Path(__file__).parents[3] / "shared" / "data" / "cruxeval_first400.j
 
 @pytest.fixture(scope="module", params=["3.11", "3.12", "3.13"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(python)
-    yield started
-    started.close()
+    with running_bench(request.param) as started:
+        yield started
 
 
 # --- exact at every event: one program a trap -------------------------------------------
@@ -718,7 +714,7 @@ code = compile(sys.argv[2], '<program>', 'exec')
 limits = dict(
     max_events=10_000, max_value_chars=200, max_items=20, max_depth=4, max_bytes=1_000_000
 )
-recorder = Recorder(code, limits, 'lines', lambda data: os.write(1, data), sys.argv[2])
+recorder = Recorder(code, limits, 'lines', lambda data: os.write(1, data), sys.argv[2], {})
 recorder.start()
 exec(code, {})
 """

@@ -5,17 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.executor_api.tracer_bench import LIMITS, Bench, Trace, bench_pythons
+from tests.executor_api.tracer_bench import LIMITS, Bench, Trace, running_bench
 
 
 @pytest.fixture(scope="module", params=["3.11", "3.13"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(python)
-    yield started
-    started.close()
+    with running_bench(request.param) as started:
+        yield started
 
 
 _PROGRAMS = {

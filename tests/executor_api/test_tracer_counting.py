@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.executor_api.tracer_bench import Bench, Trace, bench_pythons
+from tests.executor_api.tracer_bench import Bench, Trace, running_bench
 from tests.security.mutations import MUTATIONS
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -19,12 +19,8 @@ _LIMITS = {"max_events": 1_000_000, "max_bytes": 100_000_000}
 
 @pytest.fixture(scope="module", params=["3.12", "3.13"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(python)
-    yield started
-    started.close()
+    with running_bench(request.param) as started:
+        yield started
 
 
 def _compare(bench: Bench, code: str, **job: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.executor_api.tracer_bench import Bench, assert_exact_up_to, bench_pythons
+from tests.executor_api.tracer_bench import Bench, assert_exact_up_to, running_bench
 
 _DATA = Path(__file__).parents[3] / "shared" / "data"
 _EVENTS = 20_000
@@ -24,12 +24,8 @@ _SHARES = [
 
 @pytest.fixture(scope="module", params=["3.11", "3.13"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(python)
-    yield started
-    started.close()
+    with running_bench(request.param) as started:
+        yield started
 
 
 def _humaneval() -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """A program has the same trace on Python 3.11 (settrace) and 3.13 (monitoring)."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.executor_api.test_tracer import TRAPS
-from tests.executor_api.tracer_bench import Bench, RandomProgram, Trace, bench_pythons
+from tests.executor_api.tracer_bench import Bench, RandomProgram, Trace, running_bench
 
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>")
 _LIMITS = {"max_events": 1_000_000, "max_bytes": 100_000_000}
@@ -28,11 +27,8 @@ _DIFFER = {
 
 @pytest.fixture(scope="module")
 def benches() -> Iterator[list[Bench]]:
-    pythons = bench_pythons()
-    if not {"3.11", "3.13"} <= pythons.keys():
-        pytest.skip("needs Python 3.11 and 3.13 on this machine")
-    with ExitStack() as stack:
-        yield [stack.enter_context(closing(Bench(pythons[v]))) for v in ("3.11", "3.13")]
+    with running_bench("3.11") as older, running_bench("3.13") as newer:
+        yield [older, newer]
 
 
 def _visits(trace: Trace) -> list[list[Any]]:

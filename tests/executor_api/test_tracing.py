@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from executor_api.tracing import assemble
 from executor_api.wire import TraceProgram, TraceResult
-from tests.executor_api.tracer_bench import Bench, bench_pythons
+from tests.executor_api.tracer_bench import running_bench
 
 _CODE = "def f(n):\n    m = n + 1\n    return m\nx = f(2)\nprint(x)\n"
 _HEADER = {"end": "exited", "code": 0, "cpu": 0.1, "wall": 0.2, "memory": 9.0}
@@ -20,9 +20,8 @@ _RETURNED = {"outcome": "returned", "stdout": "3\n", "stderr": "", "truncated": 
 
 @pytest.fixture(scope="module")
 def records() -> Iterator[bytes]:
-    bench = Bench(bench_pythons()["3.11"])
-    yield str(bench.run(_CODE, "record")["records"]).encode()
-    bench.close()
+    with running_bench("3.11") as bench:
+        yield str(bench.run(_CODE, "record")["records"]).encode()
 
 
 def _line(*record: Any) -> bytes:

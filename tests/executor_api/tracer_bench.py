@@ -5,8 +5,13 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import executor_api.guest
 
@@ -20,23 +25,20 @@ LIMITS = {
 }
 
 
-class Bench:
-    """A process of one Python version that runs programs."""
+class ChildBench:
+    """A process of one Python version that runs jobs (``forked_jobs.py``)."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, script: str, *arguments: str) -> None:
         self.python = python
-        script = Path(__file__).with_name("tracer_child.py")
         self._process = subprocess.Popen(
-            [python, str(script), str(GUEST)],
+            [python, str(Path(__file__).with_name(script)), str(GUEST), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         )
 
-    def run(self, code: str, mode: str, detail: str = "lines", **more: Any) -> dict[str, Any]:
-        limits = LIMITS | more.pop("limits", {})
-        job = {"code": code, "mode": mode, "detail": detail, "limits": limits} | more
+    def ask(self, **job: Any) -> dict[str, Any]:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(job) + "\n")
         self._process.stdin.flush()
@@ -44,12 +46,30 @@ class Bench:
         assert "failure" not in answer, answer["failure"]
         return answer
 
-    def trace(self, code: str, detail: str = "lines", **more: Any) -> "Trace":
-        return Trace(self.run(code, "record", detail, **more))
-
     def close(self) -> None:
         with self._process:
             self._process.stdin and self._process.stdin.close()
+
+
+class Bench(ChildBench):
+    """Runs programs under the tracer, a naive tracer, or none."""
+
+    def __init__(self, python: str) -> None:
+        super().__init__(python, "tracer_child.py")
+
+    def run(self, code: str, mode: str, detail: str = "lines", **more: Any) -> dict[str, Any]:
+        limits = LIMITS | more.pop("limits", {})
+        return self.ask(code=code, mode=mode, detail=detail, limits=limits, **more)
+
+    def trace(self, code: str, detail: str = "lines", **more: Any) -> "Trace":
+        return Trace(self.run(code, "record", detail, **more))
+
+
+@contextmanager
+def running_bench(version: str) -> Iterator[Bench]:
+    """Skips the tests where there is no such Python."""
+    with closing(Bench(python_of(version))) as bench:
+        yield bench
 
 
 class Trace:
@@ -146,6 +166,15 @@ def _is_same_kind(recorded: str, naive: str) -> bool:
     return recorded == naive
 
 
+def python_of(version: str) -> str:
+    """The interpreter of that version; skips the tests where there is none."""
+    python = bench_pythons().get(version)
+    if python is None:
+        pytest.skip(f"no Python {version} on this machine")
+    return python
+
+
+@cache
 def bench_pythons() -> dict[str, str]:
     """Version → interpreter, of those on this machine that can run the recorder."""
     found = {}

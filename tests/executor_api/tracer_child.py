@@ -1,22 +1,20 @@
 """Runs programs under the recorder, under a naive tracer, or under none: the tracer's test bench.
 
-Any Python ≥ 3.11, standard library only: ``python tracer_child.py GUEST_FOLDER``. Reads one JSON
-job a line, runs each in a forked process, writes one JSON answer a line.
+Any Python ≥ 3.11, standard library only: ``python tracer_child.py GUEST_FOLDER``. Jobs as in
+``forked_jobs.py``.
 """
 
 import dis
 import io
-import json
-import os
 import random
 import sys
-import traceback
 
 sys.path.insert(0, sys.argv[1])
 
 from bindings import OPTIMIZED, hidden, program_codes
 from counting import counted
 from describe import Describer
+from forked_jobs import serve
 from tracer import Recorder
 
 _ENDS = ("FOR_ITER", "SEND", "END_SEND")  # where settrace sees a loop or await end
@@ -123,24 +121,5 @@ def perform(code, job, tracer):
     return answer
 
 
-def run_in_fork(job):
-    source, sink = os.pipe()
-    if (child := os.fork()) == 0:
-        try:
-            answer = run(job)
-        except BaseException:
-            answer = {"failure": traceback.format_exc()}
-        with os.fdopen(sink, "w") as out:
-            json.dump(answer, out)
-        os._exit(0)
-    os.close(sink)
-    with os.fdopen(source) as answers:
-        text = answers.read()
-    os.waitpid(child, 0)
-    return text
-
-
 if __name__ == "__main__":
-    for line in sys.stdin:
-        sys.__stdout__.write(run_in_fork(json.loads(line)) + "\n")
-        sys.__stdout__.flush()
+    serve(run)

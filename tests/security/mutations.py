@@ -8,7 +8,7 @@ Mutation = Callable[[Part], bool]
 """Change the function that the tests call, or a program that reads and prints; False where there
 is nothing to change."""
 
-_SWAPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+_COMPARISONS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
     ast.Lt: ast.GtE,
@@ -20,13 +20,35 @@ _SWAPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
 }
+_OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+def flip_operator(part: Part) -> bool:
+    """Flip the first operator or comparison."""
+    return _flip(part, _COMPARISONS | _OPERATORS)
 
 
 def _swapped_comparison(part: Part) -> bool:
+    return _flip(part, _COMPARISONS)
+
+
+def _flip(part: Part, flips: dict[type[ast.AST], type[ast.AST]]) -> bool:
     for node in ast.walk(part):
-        if isinstance(node, ast.Compare):
-            node.ops[0] = _SWAPS[type(node.ops[0])]()
-            return True
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in flips:
+            node.ops[0] = flips[type(node.ops[0])]()  # type: ignore[call-overload]
+        elif isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign) and type(node.op) in flips:
+            node.op = flips[type(node.op)]()  # type: ignore[assignment]
+        else:
+            continue
+        return True
     return False
 
 

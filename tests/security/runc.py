@@ -14,21 +14,19 @@ import asyncio
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from executor_api.sandbox import bundle
+from executor_api.sandbox import bundle, commands
 from executor_api.sandbox.bundle import Sizes
 from executor_api.sandbox.runtime import RuntimeInfo, RuntimeUnavailable, SandboxDied
 from executor_api.sandbox.subprocess_sandbox import SubprocessSandbox, spawn
 from executor_api.sandbox.view import Interpreter, View, view_of
 from executor_api.wire import RuntimeName
 
-_COMMAND_SECONDS = 30.0
 _PROBE = "import sys; sys.stdout.write(open('/proc/version').readline()); sys.stdout.flush()"
 _DEVICES = {
     "destination": "/dev",
@@ -56,11 +54,11 @@ class RuncRuntime:
             raise RuntimeUnavailable("no runc on PATH: install the package runc")
         if os.geteuid() != 0:
             raise RuntimeUnavailable("runc needs root here, for the uids of programs")
-        version = (await _runc("--version")).split("\n")[0]
+        version = (await commands.output_of("runc", "--version")).split("\n")[0]
         sandbox = await self._start(("-P", "-s", "-S", "-B", "-c", _PROBE))
         expected = Path("/proc/version").read_bytes()
         try:
-            async with asyncio.timeout(_COMMAND_SECONDS):
+            async with asyncio.timeout(commands.SECONDS):
                 inside = await sandbox.receive(len(expected))
         except (SandboxDied, TimeoutError) as error:
             raise RuntimeUnavailable(f"runc cannot start a sandbox here: {error}") from error
@@ -88,11 +86,11 @@ class RuncRuntime:
 
         async def kill() -> None:
             with contextlib.suppress(RuntimeUnavailable):  # it has ended meanwhile
-                await _runc(*state, "kill", sandbox_id, "KILL")
+                await commands.output_of("runc", *state, "kill", sandbox_id, "KILL")
 
         async def clean_up() -> None:
             with contextlib.suppress(RuntimeUnavailable):
-                await _runc(*state, "delete", "--force", sandbox_id)
+                await commands.output_of("runc", *state, "delete", "--force", sandbox_id)
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
             if sandbox is not None:
                 self._live.discard(sandbox)
@@ -127,22 +125,3 @@ class RuncRuntime:
         config["linux"]["namespaces"].append({"type": "user"})
         config["linux"] |= {"uidMappings": _ALL_IDS, "gidMappings": _ALL_IDS}
         return config
-
-
-async def _runc(*arguments: str) -> str:
-    try:
-        done = await asyncio.to_thread(
-            subprocess.run,
-            ["runc", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            check=True,
-        )
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip() or f"exit status {error.returncode}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = str(error)
-    else:
-        return done.stdout
-    raise RuntimeUnavailable(f"`runc {' '.join(arguments)}` failed: {reason}")

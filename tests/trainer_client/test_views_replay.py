@@ -6,19 +6,15 @@ from itertools import pairwise
 import pytest
 
 from executor_api.wire import TraceFrame, TraceResult
-from tests.executor_api.tracer_bench import Bench, RandomProgram, bench_pythons
+from tests.executor_api.tracer_bench import Bench, RandomProgram, running_bench
 from tests.trainer_client.traced import PROGRAMS, traced
 from trainer_client.views.replay import replay, visits
 
 
 @pytest.fixture(scope="module", params=["3.11", "3.13"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    python = bench_pythons().get(request.param)
-    if python is None:
-        pytest.skip(f"no Python {request.param} on this machine")
-    started = Bench(python)
-    yield started
-    started.close()
+    with running_bench(request.param) as started:
+        yield started
 
 
 def _made_up(*events: tuple[object, ...], frames: int = 1) -> TraceResult:

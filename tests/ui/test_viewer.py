@@ -11,7 +11,7 @@ from playwright.async_api import Page, Request
 from executor_api.tracing import assemble
 from executor_api.ui import trace_page
 from executor_api.wire import TraceProgram, TraceResult
-from tests.executor_api.tracer_bench import Bench, bench_pythons
+from tests.executor_api.tracer_bench import Bench, running_bench
 from tests.trainer_client.traced import PROGRAMS, traced
 from tests.ui.conftest import OpenTrace
 from trainer_client.views.replay import Step, replay, visits
@@ -74,9 +74,8 @@ _BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    bench = Bench(bench_pythons()["3.11"])
-    yield bench
-    bench.close()
+    with running_bench("3.11") as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
