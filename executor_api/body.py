@@ -7,6 +7,7 @@ import io
 import threading
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 import zstandard
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from executor_api.judge.literals import literal
+from executor_api.turns import Turns
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -24,6 +26,7 @@ _LARGE_BYTES = 1 << 16
 """From here on a thread reads it: other requests go on."""
 _IDLE_SECONDS = 60.0
 _WHOLE_SECONDS = 900.0
+_TURN_SECONDS = 60.0
 _SHOWN_CHARS = 200
 _MOST_ERRORS = 1000
 _VALUE_BYTES = 16
@@ -86,8 +89,9 @@ class Body:
         self.held += count
 
 
-async def parse(request: Request, model: type[M]) -> M:
+async def parse(request: Request, key: str, model: type[M]) -> M:
     """Return the body as ``model``; 400, 413, 415, 422, or 503 where too many are being read.
+    ``NoTurn`` where too many of the key's are.
 
     Parsing lets other threads run between the programs, so a thread keeps the service answering.
     """
@@ -101,7 +105,9 @@ async def parse(request: Request, model: type[M]) -> M:
         raw = await _read(request, body)
         if encoding == "identity" and len(raw) < _LARGE_BYTES:
             return validated(raw, model)
-        return await asyncio.to_thread(_decoded, raw, encoding, body, model)
+        read = partial(_decoded, raw, encoding, body, model)
+        turns: Turns = state.executor.turns
+        return await turns.run(key, _TURN_SECONDS, read)
 
 
 async def _read(request: Request, body: Body) -> bytearray:

@@ -18,6 +18,7 @@ from executor_api.sandbox.link import Link
 from executor_api.scheduler import DeadlinePassed, Job, Lost, Scheduler
 from executor_api.settings import Maxima
 from executor_api.tracing import assemble
+from executor_api.turns import NoTurn, Turns
 from executor_api.wire import (
     ExecuteProgram,
     ExecuteRequest,
@@ -30,16 +31,14 @@ from executor_api.wire import (
     Verdict,
 )
 
-R = TypeVar("R", ExecuteResult, TraceResult)
+T = TypeVar("T")
 
 
 _LONG_TRACE = 100_000
 """Bytes of records whose reading would hold up other requests."""
-
-
 _READY_SECONDS = 60.0
-
-
+_READ_SECONDS = 60.0
+"""Until a trace has its turn to be read."""
 _MANY_NOTES = 50_000
 """Bytes of notes whose reading would hold up other requests."""
 
@@ -79,6 +78,7 @@ class Executor:
         chosen: Collection[str] = NAMES,
     ) -> None:
         self.scheduler, self.runtime = scheduler, runtime
+        self.turns = Turns()
         self._chosen = chosen
         self._maxima, self._program_seconds = maxima, program_seconds
 
@@ -86,7 +86,7 @@ class Executor:
         """Admit all programs or none: ``BadRequest``, or what ``Scheduler.submit`` raises."""
         _check_batch(request, self._maxima)
         await self._check_languages(request)
-        plans = await asyncio.to_thread(_plans, request, self._maxima)
+        plans = await self._in_turn(key, request, partial(_plans, request, self._maxima))
         work = [partial(self._run, program, plan) for program, plan in plans]
         fresh = [program.isolation == "sandbox" for program in request.programs]
         return await self._submit(key, request, work, fresh, self._execute_result)
@@ -120,9 +120,7 @@ class Executor:
     async def trace(self, key: str, request: TraceRequest) -> list[Ticket]:
         """Admit all programs or none, as ``execute``."""
         _check_batch(request, self._maxima)
-        for index, program in enumerate(request.programs):
-            _check_limits(program, ("programs", index), self._maxima)
-        calls = [_guest_call(program, index) for index, program in enumerate(request.programs)]
+        calls = await self._in_turn(key, request, partial(_calls, request, self._maxima))
         work = [
             partial(self._trace, program, call)
             for program, call in zip(request.programs, calls, strict=True)
@@ -138,21 +136,26 @@ class Executor:
         finish: Callable[[Any, int, bool, Job], Awaitable[Any]],
     ) -> list[Ticket]:
         deadline = asyncio.get_running_loop().time() + request.deadline_seconds
-        count = len(request.programs)
-        original = list(range(count))
-        if request.deduplicate:
-            original = await asyncio.to_thread(originals, request.programs)
-        run = sorted(set(original))
-        sizes = await asyncio.to_thread(_sizes, [request.programs[index] for index in run])
+        original, sizes = await self._in_turn(key, request, partial(_distinct, request))
+        run = [*sizes]
         jobs = await self.scheduler.submit(
-            key, [work[index] for index in run], deadline, [fresh[index] for index in run], sizes
+            key,
+            [work[index] for index in run],
+            deadline,
+            [fresh[index] for index in run],
+            [*sizes.values()],
         )
-        metrics.DEDUPLICATED.inc(count - len(run))
+        metrics.DEDUPLICATED.inc(len(original) - len(run))
         job_of = dict(zip(run, jobs, strict=True))
         return [
             Ticket(job_of[first], partial(finish, program, index, first != index))
             for index, (program, first) in enumerate(zip(request.programs, original, strict=True))
         ]
+
+    async def _in_turn(
+        self, key: str, request: ExecuteRequest | TraceRequest, work: Callable[[], T]
+    ) -> T:
+        return await self.turns.run(key, request.deadline_seconds, work)
 
     # --- on a sandbox ---
 
@@ -244,9 +247,9 @@ class Executor:
             read = partial(assemble, program, index, header, payload)
             read = partial(read, runtime=self.runtime, python=python)
             long = len(payload) > _LONG_TRACE
-            result = await asyncio.to_thread(read) if long else read()
-        except (DeadlinePassed, Lost) as error:
-            late = isinstance(error, DeadlinePassed)
+            result = await self.turns.run(job.key, _READ_SECONDS, read) if long else read()
+        except (DeadlinePassed, Lost, NoTurn) as error:
+            late = not isinstance(error, Lost)
             result = TraceResult(
                 id=program.id,
                 index=index,
@@ -263,9 +266,16 @@ class Executor:
         return result
 
 
-def _sizes(programs: Sequence[ExecuteProgram | TraceProgram]) -> list[int]:
-    """Bytes of each with its tests, as it travels."""
-    return [len(program.__pydantic_serializer__.to_json(program)) for program in programs]
+def _distinct(request: ExecuteRequest | TraceRequest) -> tuple[list[int], dict[int, int]]:
+    """For each program the index of that which runs in its stead, mostly itself; and the bytes of
+    each that runs, with its tests, as it travels."""
+    programs = request.programs
+    found = originals(programs) if request.deduplicate else list(range(len(programs)))
+    sizes = {
+        index: len(programs[index].__pydantic_serializer__.to_json(programs[index]))
+        for index in sorted(set(found))
+    }
+    return found, sizes
 
 
 async def _done(job: Job) -> Any:
@@ -398,6 +408,12 @@ def _missing_tool(language: str) -> str:
         f"the sandboxes have no {found.tool!r}: install the package {found.package!r} where the "
         "service runs (`make languages`), or in the sandbox image, and restart it"
     )
+
+
+def _calls(request: TraceRequest, maxima: Maxima) -> list[dict[str, Any] | None]:
+    for index, program in enumerate(request.programs):
+        _check_limits(program, ("programs", index), maxima)
+    return [_guest_call(program, index) for index, program in enumerate(request.programs)]
 
 
 def _guest_call(program: TraceProgram, index: int) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from executor_api.body import glimpse
 from executor_api.execution import BadRequest, Executor, TooMuchWork
 from executor_api.scheduler import KeyShareFull, NeverFits, QueueFull, Refused, Stopping
+from executor_api.turns import NoTurn
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ def _busy(request: Request, refusal: Refused | Stopping) -> HTTPException:
 
 
 _BUSY: dict[type[Exception], tuple[int, str]] = {
+    NoTurn: (429, "this key's requests before this one are still being read"),
     KeyShareFull: (429, "this key's share of the queue is full"),
     QueueFull: (503, "the queue is full"),
     Stopping: (503, "the service is stopping"),

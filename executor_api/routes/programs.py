@@ -82,7 +82,7 @@ async def _admit(
     scheduler: Scheduler = request.app.state.executor.scheduler
     with refusals(request):
         scheduler.check(key)
-        batch = await parse(request, model)
+        batch = await parse(request, key, model)
         request.state.programs = len(batch.programs)
         scheduler.check(key, _at_least(batch))
         return await submit(key, batch)

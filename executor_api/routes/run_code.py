@@ -46,7 +46,7 @@ async def run_code(request: Request, key: Key) -> Response:
     maxima = request.app.state.settings.maxima
     with refusals(request):
         executor.scheduler.check(key)
-        body = await parse(request, RunCodeRequest)
+        body = await parse(request, key, RunCodeRequest)
         request.state.programs = 1
         try:
             job, language = await submit(executor, key, body, maxima)
