@@ -13,7 +13,7 @@ import pytest
 
 from tests.service import Service, descendants, running_service
 
-PROGRAMS = 300
+PROGRAMS = 120
 KILLS = 4
 
 

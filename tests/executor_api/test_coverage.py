@@ -194,9 +194,12 @@ def test_of_a_trace(covering: Service) -> None:
 
 @pytest.mark.gvisor
 @pytest.mark.parametrize("name", ["HumanEval", "mbpp_train_val"])
-def test_verdicts_and_outputs_are_the_same(covering: Service, name: str) -> None:
+@pytest.mark.parametrize(
+    "count", [15, pytest.param(160, marks=[pytest.mark.slow, pytest.mark.exhaustive])]
+)
+def test_verdicts_and_outputs_are_the_same(covering: Service, name: str, count: int) -> None:
     limits = {"cpu_seconds": 40, "wall_seconds": 60}  # Python 3.11 is slow with coverage
-    programs = [program | {"limits": limits} for program in _samples(name)]
+    programs = [program | {"limits": limits} for program in _samples(name, count)]
     plain = covering.execute(*programs)
     covered = covering.execute(*(program | {"coverage": True} for program in programs))
     for without, with_coverage in zip(plain, covered, strict=True):
@@ -209,12 +212,12 @@ def _answers(result: dict[str, Any]) -> list[Any]:
     return [[test[name] for name in names] for test in result["tests"]]
 
 
-def _samples(name: str) -> list[dict[str, Any]]:
+def _samples(name: str, count: int) -> list[dict[str, Any]]:
     file = _DATA / f"{name}.jsonl.gz"
     if not file.is_file():
         pytest.skip(f"no {file}")
     with gzip.open(file, "rt") as lines:
-        return [_sample(json.loads(line)) for line in itertools.islice(lines, 40)]
+        return [_sample(json.loads(line)) for line in itertools.islice(lines, count)]
 
 
 def _sample(problem: dict[str, Any]) -> dict[str, Any]:
