@@ -35,13 +35,12 @@ def check(status: int, found: list[dict[str, Any]]) -> None:
 
 @pytest.mark.gvisor
 def test_services_survive() -> None:
-    only = ("kernel killed", "service killed", "no descriptors", "answers spoiled")
+    only = ("service killed", "no descriptors", "answers spoiled")
     options = [option for name in only for option in ("--only", name)]
     status, found = bench_faults("--rounds", "1", "--quick", *options)
     assert [item["fault"] for item in found] == list(only)
     check(status, found)
-    assert found[0]["sandbox_retries"] > 0
-    assert found[1]["client_retries"] > 0
+    assert found[0]["client_retries"] > 0
 
 
 @pytest.mark.gvisor
@@ -52,6 +51,8 @@ def test_services_survive_everything() -> None:
     status, found = bench_faults("--rounds", "1")
     assert len(found) >= 18
     check(status, found)
+    retries = {item["fault"]: item["sandbox_retries"] for item in found}
+    assert retries["kernel killed"] > 0
 
 
 async def _load(url: str) -> Load:

@@ -175,7 +175,7 @@ class _Bystander:
         self._thread.join()
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self._url, timeout=60) as client:
+        with httpx.Client(base_url=self._url, timeout=60, verify=False) as client:
             while not self._over.wait(0.05):
                 started = time.monotonic()
                 try:
