@@ -4,12 +4,12 @@ Both evaluations keep one number a case, so that two checkpoints on the same cas
 compared pair by pair (``trainer_client.statistics``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client.alignment.formats import AlignmentFormat
@@ -19,7 +19,16 @@ from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
 from trainer_client.rewards import Extract, raw
 
-__all__ = ["Answers", "Executor", "Programs", "Sampling", "ask", "complete", "write_programs"]
+__all__ = [
+    "Answers",
+    "Executor",
+    "Programs",
+    "Sampling",
+    "ask",
+    "before",
+    "complete",
+    "write_programs",
+]
 
 T = TypeVar("T")
 DEADLINE_SECONDS = 300.0
@@ -41,7 +50,11 @@ class Sampling:
     """Completions of each prompt."""
     temperature: float = 1.0
     """0 is greedy."""
+    top_p: float = 1.0
+    """Of nucleus sampling; 1 leaves all tokens."""
     max_new_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    """A completion ends before the first of these texts."""
     batch: int = 512
     seed: int = 0
 
@@ -133,31 +146,56 @@ def complete(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     sampling: Sampling,
+    *,
+    special_tokens: bool = True,
+    done: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
-    """One completion for each prompt, in order; prompts of like length share a batch."""
+    """One completion for each prompt, in order; prompts of like length share a batch.
+
+    ``special_tokens``: put the tokenizer's own in front, which a chat template has done already.
+    ``done`` is told how many completions there are after each batch.
+    """
     torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     completions = [""] * len(prompts)
     for start in range(0, len(order), sampling.batch):
         chosen = order[start : start + sampling.batch]
-        texts = _generate(model, tokenizer, [prompts[i] for i in chosen], sampling)
+        inputs = tokenizer(
+            [prompts[i] for i in chosen],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            return_token_type_ids=False,
+            add_special_tokens=special_tokens,
+        )
+        texts = _generate(model, tokenizer, inputs, sampling)
         for i, text in zip(chosen, texts, strict=True):
-            completions[i] = text
+            completions[i] = before(text, sampling.stop)
+        done(start + len(chosen))
     return completions
+
+
+def before(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first of ``stop`` in it."""
+    ends = [end for mark in stop if (end := text.find(mark)) >= 0]
+    return text[: min(ends)] if ends else text
 
 
 @torch.inference_mode()
 def _generate(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: list[str],
+    inputs: BatchEncoding,
     sampling: Sampling,
 ) -> list[str]:
     model.eval()
-    inputs = tokenizer(
-        prompts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False
-    ).to(model.device)
-    output = model.generate(**inputs, **_decoding(sampling), pad_token_id=tokenizer.pad_token_id)
+    stopping = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
+    output = model.generate(
+        **inputs.to(model.device),
+        **_decoding(sampling),
+        **(stopping if sampling.stop else {}),
+        pad_token_id=tokenizer.pad_token_id,
+    )
     completions = output[:, inputs["input_ids"].shape[1] :]
     return list(tokenizer.batch_decode(completions, skip_special_tokens=True))
 
@@ -166,8 +204,8 @@ def _decoding(sampling: Sampling) -> dict[str, object]:
     shared = {"max_new_tokens": sampling.max_new_tokens}
     if sampling.temperature == 0:
         return {**shared, "do_sample": False}
-    chosen = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
-    return {**shared, **chosen}
+    chosen = {"temperature": sampling.temperature, "top_k": 0, "top_p": sampling.top_p}
+    return {**shared, "do_sample": True, **chosen}
 
 
 def _program(problem: Problem, code: str) -> ExecuteProgram:
