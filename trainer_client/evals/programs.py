@@ -1,0 +1,85 @@
+"""Problems that ask for a program: their prompts, and which program a completion stands for.
+
+A completion may be a whole program, the rest of the prompt (HumanEval's own form), or a text with
+a fenced block in it. Which it is, is decided by parsing:
+
+1. the text is the last fenced Python block, or all of it where there is none;
+2. if it parses, and defines the function or class that the problem asks for, it is a program;
+3. if the problem's starter code followed by it parses, it is a continuation; so is what stands
+   before the first of the ends that HumanEval's authors sample to (``STOP``), where only that does;
+4. otherwise it is run as a program as it stands: that it does not compile is then the verdict.
+
+The same holds for completions without fences that are not text at all, such as an empty one: they
+are wrong, ``no_answer``.
+"""
+
+import ast
+import re
+from collections.abc import Sequence
+
+from executor_api.judge.literals import parse_python
+from trainer_client.config import INSTRUCTION
+from trainer_client.data.problem import Problem
+from trainer_client.data.rows import code_row
+from trainer_client.evals.cases import Case, Form, Prompt, Reading
+from trainer_client.evaluate import before
+from trainer_client.rewards import fenced
+
+__all__ = ["STOP", "problem_case", "program_of", "read_program"]
+
+STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
+"""Chen et al. 2021, arXiv 2107.03374, section 2.1: a function body ends before these."""
+
+
+def problem_case(problem: Problem, prompt: Prompt) -> Case:
+    """The case that asks for a program with ``prompt`` and runs it on the problem's tests."""
+    labels = {"difficulty": str(problem.difficulty)} if problem.difficulty is not None else {}
+    return Case(problem.id, prompt, lambda text: read_program(problem, text), labels=labels)
+
+
+def read_program(problem: Problem, completion: str) -> Reading:
+    """The program that a completion stands for, and the request that judges it."""
+    code, form = program_of(problem, completion)
+    if form == "none":
+        return Reading("", "none", message="there is no program in the completion")
+    request = problem.program(code)
+    if problem.preamble and code.startswith(problem.preamble):
+        request = request.model_copy(update={"code": code})  # the starter code brings it along
+    return Reading(code, form, request.model_copy(update={"stop_on_failure": True}))
+
+
+def program_of(problem: Problem, completion: str) -> tuple[str, Form]:
+    """Program and form, as the module says."""
+    found = fenced(completion)
+    code = completion if found is None else found
+    if not code.strip():
+        return "", "none"
+    tree = _parsed(code)
+    wanted = _asked_for(problem.starter_code)
+    if tree is not None and (wanted is None or wanted in _defined(tree)):
+        return code, "program"
+    if problem.starter_code:
+        for rest in (code, before(code, STOP)):
+            if _parsed(problem.starter_code + rest) is not None:
+                return problem.starter_code + rest, "continuation"
+    return code, "program"
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        return parse_python(code)
+    except SyntaxError:
+        return None
+
+
+_DEFINITION = re.compile(r"^(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
+
+
+def _asked_for(starter_code: str) -> str | None:
+    """The last function or class that the starter code begins; above it stand helpers."""
+    names = _DEFINITION.findall(starter_code)
+    return names[-1] if names else None
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    return {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
