@@ -17,7 +17,7 @@ from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
-from trainer_client.rewards import Extract, raw
+from trainer_client.rewards import Extract, before, raw
 
 __all__ = [
     "Answers",
@@ -25,7 +25,6 @@ __all__ = [
     "Programs",
     "Sampling",
     "ask",
-    "before",
     "complete",
     "write_programs",
 ]
@@ -173,12 +172,6 @@ def complete(
             completions[i] = before(text, sampling.stop)
         done(start + len(chosen))
     return completions
-
-
-def before(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first of ``stop`` in it."""
-    ends = [end for mark in stop if (end := text.find(mark)) >= 0]
-    return text[: min(ends)] if ends else text
 
 
 @torch.inference_mode()

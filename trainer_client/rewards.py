@@ -28,6 +28,7 @@ __all__ = [
     "Executor",
     "Extract",
     "NoVerdicts",
+    "before",
     "completion_text",
     "fenced",
     "import_object",
@@ -64,6 +65,12 @@ def fenced(completion: str) -> str | None:
     tagged = [code for tag, code in blocks if tag.lower() in ("python", "py", "python3")]
     found = tagged or [code for tag, code in blocks if not tag]
     return found[-1] if found else None
+
+
+def before(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first of ``stop`` in it."""
+    ends = [end for mark in stop if (end := text.find(mark)) >= 0]
+    return text[: min(ends)] if ends else text
 
 
 def raw(completion: str) -> str | None:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from executor_api.wire import Checker, ExecuteLimits, ExecuteProgram, TestCase
+from executor_api.wire import ExecuteProgram
 
-__all__ = ["Case", "EvalError", "Form", "Messages", "Prompt", "Reading", "to_run"]
+__all__ = ["Case", "EvalError", "Form", "Messages", "Prompt", "Reading"]
 
 Messages = list[dict[str, str]]
 Form = Literal["program", "continuation", "answer", "none"]
@@ -58,19 +58,3 @@ class Case:
     """What it is about, where several cases are about the same; they are resampled together."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Such as its difficulty: results are also given for each value of each label."""
-
-
-def to_run(
-    code: str,
-    tests: list[TestCase],
-    limits: ExecuteLimits | None = None,
-    checker: Checker | None = None,
-) -> ExecuteProgram:
-    """The request that judges an answer; it need not go on after the first failing test."""
-    return ExecuteProgram(
-        code=code,
-        tests=tests,
-        limits=limits or ExecuteLimits(),
-        checker=checker,
-        stop_on_failure=True,
-    )

@@ -7,28 +7,21 @@ a fenced block in it. Which it is, is decided by parsing:
 2. if it parses, and defines the function or class that the problem asks for, it is a program;
 3. if the problem's starter code followed by it parses, it is a continuation; so is what stands
    before the first of the ends that HumanEval's authors sample to (``STOP``), where only that does;
-4. otherwise it is run as a program as it stands: that it does not compile is then the verdict.
+4. otherwise it is run as a program as it stands, and what happens then is the verdict.
 
-The same holds for completions without fences that are not text at all, such as an empty one: they
-are wrong, ``no_answer``.
+A completion of white space alone is wrong, ``no_answer``.
 """
 
 import ast
 import re
-from collections.abc import Sequence
 
 from executor_api.judge.literals import parse_python
-from trainer_client.config import INSTRUCTION
 from trainer_client.data.problem import Problem
-from trainer_client.data.rows import code_row
 from trainer_client.evals.cases import Case, Form, Prompt, Reading
-from trainer_client.evaluate import before
-from trainer_client.rewards import fenced
+from trainer_client.evals.wording import STOP
+from trainer_client.rewards import before, fenced
 
-__all__ = ["STOP", "problem_case", "program_of", "read_program"]
-
-STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
-"""Chen et al. 2021, arXiv 2107.03374, section 2.1: a function body ends before these."""
+__all__ = ["problem_case", "program_of", "read_program"]
 
 
 def problem_case(problem: Problem, prompt: Prompt) -> Case:
@@ -82,4 +75,5 @@ def _asked_for(starter_code: str) -> str | None:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    return {n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return {node.name for node in tree.body if isinstance(node, definitions)}
