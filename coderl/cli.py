@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from coderl.data import app as data_app
+from coderl.evals import app as eval_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,6 +84,9 @@ def serve(
             typer.echo(f"coderl serve: {field + ': ' if field else ''}{message}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(run_service(settings))
+
+
+app.add_typer(eval_app, name="eval")
 
 
 Url = Annotated[

@@ -1,7 +1,7 @@
 """The benchmarks by name: where their data is, and what cases its rows make."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -45,6 +45,8 @@ class Questions:
     """Problems in the data, before ``limit``."""
     runs: list[reval.Run] = field(default_factory=list)
     """REval: programs to be traced first; their cases follow from that."""
+    chosen: dict[str, Any] = field(default_factory=dict)
+    """What was chosen otherwise than by default, for the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,10 @@ class Benchmark:
     """A benchmark. ``coderl eval NAME`` runs it."""
 
     name: str
-    about: str
     ask: Callable[[str, Options], Questions]
     """The questions out of the data that is found at a place."""
     hub: str | None = None
-    """Where its authors publish the data on the hub."""
+    """Where its authors publish the data on the hub; any name where it is generated."""
     package: str | None = None
     """``package:file``, an installed Python package that carries it."""
     split: str | None = None
@@ -68,10 +69,14 @@ class Benchmark:
 def load_questions(benchmark: Benchmark, options: Options) -> Questions:
     """Read the data from the place that was given, else from an installed package that has it,
     else from the hub. Raises ``DataError`` and ``EvalError``."""
+    chosen = {k: v for k, v in asdict(options).items() if v != getattr(Options(), k)}
+    return replace(_found(benchmark, options), chosen=chosen)
+
+
+def _found(benchmark: Benchmark, options: Options) -> Questions:
     if options.data is not None:
         return benchmark.ask(options.data, options)
-    split = options.split or benchmark.split
-    options = Options(None, split, options.limit, options.cot, options.scoring)
+    options = replace(options, split=options.split or benchmark.split)
     carried = _carried(benchmark.package)
     if carried is not None:
         return benchmark.ask(str(carried), options)
@@ -202,7 +207,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     for benchmark in (
         Benchmark(
             "humaneval",
-            "HumanEval: complete a function",
             _humaneval,
             "openai/openai_humaneval",
             _HUMANEVAL_PACKAGE,
@@ -210,14 +214,12 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         Benchmark(
             "mbpp",
-            "MBPP: a function from a sentence",
             _mbpp,
             "google-research-datasets/mbpp",
             split="test",
         ),
         Benchmark(
             "leetcode",
-            "LeetCodeDataset: a method of Solution",
             _in_livecodebench_words("leetcode"),
             "newfacade/LeetCodeDataset",
             split="test",
@@ -225,7 +227,6 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         Benchmark(
             "livecodebench",
-            "LiveCodeBench, code generation",
             _in_livecodebench_words("livecodebench"),
             "livecodebench/code_generation_lite",
             split="test",
@@ -233,28 +234,24 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         Benchmark(
             "livecodebench-execution",
-            "LiveCodeBench, code execution: what a call returns",
             _asked(lambda rows, place, o: questions.execution(rows, place, o.cot, o.scoring)),
             "livecodebench/execution-v2",
             split="test",
         ),
         Benchmark(
             "livecodebench-test-output",
-            "LiveCodeBench, test output prediction: the same from the statement alone",
             _asked(lambda rows, place, o: questions.assertion_output(rows, place)),
             "livecodebench/test_generation",
             split="test",
         ),
         Benchmark(
             "cruxeval-i",
-            "CRUXEval: an input that leads to an output",
             _asked(lambda rows, place, o: questions.input_prediction(rows, place, o.cot)),
             "cruxeval-org/cruxeval",
             split="test",
         ),
         Benchmark(
             "cruxeval-o",
-            "CRUXEval: the output of an input",
             _asked(
                 lambda rows, place, o: questions.output_prediction(rows, place, o.cot, o.scoring)
             ),
@@ -263,14 +260,13 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
         Benchmark(
             "reval",
-            "REval: lines, states, paths and outputs of a run, and their consistency",
             _reval,
             "openai/openai_humaneval",
             _HUMANEVAL_PACKAGE,
             "test",
             tokens=128,
         ),
-        Benchmark("problems", "a file of problems (--data FILE)", _any_problems),
-        Benchmark("micro", "held-out problems of the micro family", _micro, tokens=48),
+        Benchmark("problems", _any_problems),
+        Benchmark("micro", _micro, hub="micro", tokens=48),
     )
 }
