@@ -226,13 +226,14 @@ def _failures() -> Iterator[None]:
     from trainer_client.data.errors import DataError
     from trainer_client.evals.cases import EvalError
     from trainer_client.local_executor import ExecutorNotReady
+    from trainer_client.rewards import NoVerdicts
 
     try:
         yield
     except (EvalError, DataError, ConfigError) as error:
         typer.echo(f"coderl eval: {error}", err=True)
         raise typer.Exit(2) from None
-    except (ExecutorError, ExecutorNotReady) as error:
+    except (ExecutorError, ExecutorNotReady, NoVerdicts) as error:
         typer.echo(f"coderl eval: {error}", err=True)
         raise typer.Exit(1) from None
 

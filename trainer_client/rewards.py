@@ -31,6 +31,7 @@ __all__ = [
     "before",
     "completion_text",
     "fenced",
+    "fenced_blocks",
     "import_object",
     "raw",
     "resolve_extract",
@@ -61,10 +62,15 @@ _FENCE = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILIN
 
 def fenced(completion: str) -> str | None:
     """The last complete fenced Python block; an untagged one where none is tagged."""
+    found = fenced_blocks(completion)
+    return found[-1] if found else None
+
+
+def fenced_blocks(completion: str) -> list[str]:
+    """All complete fenced Python blocks; untagged ones where none is tagged."""
     blocks: list[tuple[str, str]] = _FENCE.findall(completion)
     tagged = [code for tag, code in blocks if tag.lower() in ("python", "py", "python3")]
-    found = tagged or [code for tag, code in blocks if not tag]
-    return found[-1] if found else None
+    return tagged or [code for tag, code in blocks if not tag]
 
 
 def before(text: str, stop: Sequence[str]) -> str:

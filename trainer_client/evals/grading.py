@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
+from trainer_client._delivery import together
 from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.evals.cases import Case, Reading
 from trainer_client.evals.results import NO_ANSWER, NO_VERDICT, Sample
@@ -20,9 +21,11 @@ ATTEMPTS = 3
 """Times that a program is sent; the client and the service have retries of their own."""
 PAUSE_SECONDS = 1.0
 """Before it is sent again."""
-CHUNK = 512
+CHUNK = 128
 """Programs sent at one time, so that progress can be shown and a deadline is for so many."""
-DEADLINE_SECONDS = 1800.0
+CHUNKS = 2
+"""Under way at one time, so that the sandboxes do not wait for the slowest program of each."""
+DEADLINE_SECONDS = 3600.0
 """For a chunk. Each program is bounded by its own limits; this is for an executor that hangs."""
 
 Answer = ExecuteResult | ExecutorError
@@ -74,22 +77,24 @@ async def _execute(
     programs: dict[str, ExecuteProgram], executor: Executor, progress: Callable[[int, int], None]
 ) -> dict[str, Answer]:
     answers: dict[str, Answer] = {}
-    waiting = list(programs)
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            await asyncio.sleep(PAUSE_SECONDS)
-        for start in range(0, len(waiting), CHUNK):
-            keys = waiting[start : start + CHUNK]
+    turn = asyncio.Semaphore(CHUNKS)
+
+    async def run(keys: Sequence[str]) -> None:
+        async with turn:
             answered = await executor.execute(
                 [programs[key] for key in keys],
                 deadline_seconds=DEADLINE_SECONDS,
                 return_exceptions=True,
             )
-            answers |= dict(zip(keys, map(_checked, answered), strict=True))
-            progress(sum(map(_judged, answers.values())), len(programs))
-        waiting = [key for key, answer in answers.items() if not _judged(answer)]
-        if not waiting:
-            break
+        answers.update(zip(keys, map(_checked, answered), strict=True))
+        progress(sum(map(_judged, answers.values())), len(programs))
+
+    for attempt in range(ATTEMPTS):
+        waiting = [key for key in programs if not _judged(answers.get(key))]
+        if attempt and waiting:
+            await asyncio.sleep(PAUSE_SECONDS)
+        starts = range(0, len(waiting), CHUNK)
+        await together(run(waiting[start : start + CHUNK]) for start in starts)
     return answers
 
 
@@ -99,7 +104,7 @@ def _checked(answer: Answer) -> Answer:
     return answer
 
 
-def _judged(answer: Answer) -> bool:
+def _judged(answer: Answer | None) -> bool:
     return isinstance(answer, ExecuteResult) and answer.passed is not None
 
 

@@ -3,7 +3,8 @@
 A completion may be a whole program, the rest of the prompt (HumanEval's own form), or a text with
 a fenced block in it. Which it is, is decided by parsing:
 
-1. the text is the last fenced Python block, or all of it where there is none;
+1. the text is the last fenced Python block, of those that are programs (2) if any is, and all of
+   it where there is no block;
 2. if it parses, and defines the function or class that the problem asks for, it is a program;
 3. if the problem's starter code followed by it parses, it is a continuation; so is what stands
    before the first of the ends that HumanEval's authors sample to (``STOP``), where only that does;
@@ -19,7 +20,7 @@ from executor_api.judge.literals import parse_python
 from trainer_client.data.problem import Problem
 from trainer_client.evals.cases import Case, Form, Prompt, Reading
 from trainer_client.evals.wording import STOP
-from trainer_client.rewards import before, fenced
+from trainer_client.rewards import before, fenced_blocks
 
 __all__ = ["problem_case", "program_of", "read_program"]
 
@@ -43,19 +44,29 @@ def read_program(problem: Problem, completion: str) -> Reading:
 
 def program_of(problem: Problem, completion: str) -> tuple[str, Form]:
     """Program and form, as the module says."""
-    found = fenced(completion)
-    code = completion if found is None else found
+    wanted = _asked_for(problem.starter_code)
+    code = _code_in(completion, wanted)
     if not code.strip():
         return "", "none"
-    tree = _parsed(code)
-    wanted = _asked_for(problem.starter_code)
-    if tree is not None and (wanted is None or wanted in _defined(tree)):
+    if _is_program(code, wanted):
         return code, "program"
     if problem.starter_code:
         for rest in (code, before(code, STOP)):
             if _parsed(problem.starter_code + rest) is not None:
                 return problem.starter_code + rest, "continuation"
     return code, "program"
+
+
+def _code_in(completion: str, wanted: str | None) -> str:
+    blocks = fenced_blocks(completion)
+    programs = [block for block in blocks if _is_program(block, wanted)]
+    return (programs or blocks or [completion])[-1]
+
+
+def _is_program(code: str, wanted: str | None) -> bool:
+    """Whether it parses and defines what is wanted."""
+    tree = _parsed(code)
+    return tree is not None and (wanted is None or wanted in _defined(tree))
 
 
 def _parsed(code: str) -> ast.Module | None:

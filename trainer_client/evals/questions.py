@@ -1,9 +1,10 @@
 """Questions about what a program does: CRUXEval, and two of LiveCodeBench's scenarios.
 
 An answer is an assertion, ``assert f(1) == 2``, or only the part of it that was asked for, between
-``[ANSWER]`` and ``[/ANSWER]``, in a fenced block, or alone. It may be an expression of literals,
-operators and pure builtins (``"a" * 20``, ``list(range(9))``): anything else is wrong, so that no
-answer can bring a program of its own (``__eq__``, ``f`` itself).
+``[ANSWER]`` and ``[/ANSWER]``, in a fenced block, or alone. It may be any expression of literals,
+operators, pure builtins, their methods and lambdas (``"a" * 20``, ``list(range(9))``), and in an
+input the program's own names, except that of the function: so no answer can answer by running the
+question, or bring an object that equals everything. Other expressions are wrong.
 
 ``run``, the authors' way, asks Python whether ``f(x) == answer`` holds, so that ``1`` passes for
 ``True``. ``strict`` compares an output with the right one as typed literals, without running.
@@ -11,13 +12,13 @@ answer can bring a program of its own (``__eq__``, ``f`` itself).
 
 import ast
 import json
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from executor_api.judge.literals import LiteralError, parse, parse_python
-from executor_api.wire import AssertTest, ExecuteProgram
+from executor_api.wire import AssertTest, ExecuteProgram, TestCase
 from trainer_client.alignment.scoring import strict_equal
 from trainer_client.data.errors import BadRow, DataError
 from trainer_client.evals import wording
@@ -44,9 +45,20 @@ class _Row(BaseModel):
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
 
+def _python(code: str) -> str:
+    try:
+        parse_python(code)
+    except SyntaxError as error:
+        raise ValueError(f"not Python: {error}") from None
+    return code
+
+
+Code = Annotated[str, Field(min_length=1), AfterValidator(_python)]
+
+
 class _Crux(_Row):
     id: str = Field(min_length=1)
-    code: str = Field(min_length=1)
+    code: Code
     """Defines ``f``."""
     input: str
     """Of ``f``, as between its brackets."""
@@ -55,7 +67,7 @@ class _Crux(_Row):
 
 class _Execution(_Row):
     id: str = Field(min_length=1)
-    code: str = Field(min_length=1)
+    code: Code
     input: str = Field(min_length=1)
     """The whole call."""
     output: str
@@ -180,17 +192,17 @@ def _validated(kind: type[R], rows: Rows, source: str) -> list[R]:
 
 
 def _output_reader(code: str, call: str, right: str, scoring: Scoring) -> Callable[[str], Reading]:
+    names = _names(code)
+
     def read(completion: str) -> Reading:
         _, given = _sides(completion)
         if given is None:
             return _none("there is no value in the completion")
         if scoring == "strict":
             return _decided(given, strict_equal(ast.unparse(given), right))
-        if (refused := _not_plain(given)) is not None:
+        if (refused := _not_plain([given], never=names)) is not None:
             return Reading(ast.unparse(given), "answer", message=refused)
-        return Reading(
-            ast.unparse(given), "answer", _holds(code, f"{call} == ({ast.unparse(given)})")
-        )
+        return Reading(ast.unparse(given), "answer", _holds(code, call, ast.unparse(given)))
 
     return read
 
@@ -200,10 +212,10 @@ def _read_call(completion: str, code: str, function: str, output: str) -> Readin
     if not isinstance(call, ast.Call) or ast.unparse(call.func) != function:
         return _none(f"there is no call of {function} in the completion")
     arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
-    for argument in arguments:
-        if (refused := _not_plain(argument)) is not None:
-            return Reading(ast.unparse(call), "answer", message=refused)
-    return Reading(ast.unparse(call), "answer", _holds(code, f"{ast.unparse(call)} == {output}"))
+    refused = _not_plain(arguments, usable=_names(code), never={function})
+    if refused is not None:
+        return Reading(ast.unparse(call), "answer", message=refused)
+    return Reading(ast.unparse(call), "answer", _holds(code, ast.unparse(call), output))
 
 
 def _read_value(completion: str, right: Any) -> Reading:
@@ -228,9 +240,14 @@ def _none(message: str) -> Reading:
     return Reading("", "none", message=message)
 
 
-def _holds(code: str, condition: str) -> ExecuteProgram:
-    tests = [AssertTest(kind="assert", code=f"assert {condition}")]
-    return ExecuteProgram(code=code, tests=list(tests))
+_CALL = "_the_call_in_question"
+
+
+def _holds(code: str, call: str, value: str) -> ExecuteProgram:
+    """Does the call have this value? The call is part of the program, whose names it may use."""
+    tests: list[TestCase] = [AssertTest(kind="assert", code=f"assert {_CALL}() == ({value})")]
+    asked = f"\n\ndef {_CALL}():\n    return {call}\n"
+    return ExecuteProgram(code=code + asked, tests=tests)
 
 
 def _sides(completion: str) -> tuple[ast.expr | None, ast.expr | None]:
@@ -275,29 +292,40 @@ _PURE = frozenset(
     )
 )
 _PLAIN = (
-    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp, ast.Starred),
-    *(ast.Name, ast.Load, ast.Store, ast.Call, ast.keyword, ast.operator, ast.unaryop),
+    *(ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.Starred, ast.Name, ast.Attribute),
+    *(ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript, ast.Slice),
     *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension),
-    *(ast.JoinedStr, ast.FormattedValue, ast.Subscript, ast.Slice),
+    *(ast.Call, ast.keyword, ast.Lambda, ast.arguments, ast.arg, ast.JoinedStr, ast.FormattedValue),
+    *(ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context),
 )
 
 
-def _not_plain(node: ast.expr) -> str | None:
-    """Why an answer may not be run; None where it can do nothing but make a value."""
-    bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and not _is_read(n)}
-    for part in ast.walk(node):
+def _not_plain(
+    answer: Sequence[ast.expr], *, usable: Set[str] = frozenset(), never: Set[str]
+) -> str | None:
+    """Why an answer may not be run; None where it can do nothing but make a value. It may use the
+    program's names in ``usable``, and may not even bind those in ``never``."""
+    parts = [part for expression in answer for part in ast.walk(expression)]
+    bound = {part.arg for part in parts if isinstance(part, ast.arg)}
+    bound |= {p.id for p in parts if isinstance(p, ast.Name) and isinstance(p.ctx, ast.Store)}
+    known = (_PURE | usable | bound) - never
+    for part in parts:
         if not isinstance(part, _PLAIN):
             return f"not an expression of literals: it has a {type(part).__name__}"
-        if isinstance(part, ast.Name) and part.id not in bound | _PURE:
+        if isinstance(part, ast.Name) and part.id not in known:
             return f"not an expression of literals: it names {part.id!r}"
-        if isinstance(part, ast.Call) and not _calls_builtin(part, bound):
-            return f"not an expression of literals: it calls {ast.unparse(part.func)}"
+        if isinstance(part, ast.Attribute) and part.attr.startswith("_"):
+            return f"not an expression of literals: it names {part.attr!r}"
     return None
 
 
-def _calls_builtin(call: ast.Call, bound: set[str]) -> bool:
-    return isinstance(call.func, ast.Name) and call.func.id in _PURE - bound
-
-
-def _is_read(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Load)
+def _names(code: str) -> set[str]:
+    """What a program's top level defines or assigns."""
+    names: set[str] = set()
+    for statement in parse_python(code).body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(statement.name)
+        else:
+            found = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+            names |= {node.id for node in found if isinstance(node.ctx, ast.Store)}
+    return names

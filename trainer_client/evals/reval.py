@@ -140,7 +140,7 @@ async def probe_cases(
 ) -> tuple[list[Case], list[str]]:
     """The four cases of each probe, and what is to be said of runs that gave none.
 
-    Raises ``EvalError`` where the executor traced none of them.
+    Raises ``EvalError`` where none can be asked about, ``ExecutorError`` where the executor failed.
     """
     programs = [_traced(run) for run in runs]
     traces = await tracer.trace(programs, deadline_seconds=deadline_seconds, return_exceptions=True)
@@ -153,8 +153,13 @@ async def probe_cases(
         for probe in reval_probes(of_call(trace), run.code):
             cases += _four(run, probe, trace)
     if not cases:
-        said = next((str(t) for t in traces if isinstance(t, ExecutorError)), "no probe was found")
-        raise EvalError(f"none of {len(runs)} runs can be asked about: {said}")
+        for trace in traces:
+            if isinstance(trace, ExecutorError):
+                raise trace
+        raise EvalError(
+            f"none of {len(runs)} runs can be asked about: {len(failed)} failed, and no line of "
+            "the others has a variable with literal values; give other data"
+        )
     shown = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
     return cases, [f"{len(failed)} runs have no complete trace: {shown}"] if failed else []
 

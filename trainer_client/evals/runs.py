@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trainer_client.client import ExecutorClient
 from trainer_client.evals import reval
 from trainer_client.evals.benchmarks import Benchmark, Questions
-from trainer_client.evals.cases import Case, EvalError
+from trainer_client.evals.cases import Case
 from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import DEADLINE_SECONDS, Completion, grade
 from trainer_client.evals.results import (
@@ -28,6 +28,7 @@ from trainer_client.evals.results import (
     compute_metrics,
     summarise,
 )
+from trainer_client.rewards import NoVerdicts
 
 if TYPE_CHECKING:
     from trainer_client.evals.models import Dtype, Style
@@ -77,8 +78,8 @@ async def evaluate(
         ks: of pass@k; those of 1, 5, 10 and 100 that there are samples for where None.
         keep: is given the completions before they are judged.
 
-    Raises ``EvalError``, ``DataError`` and ``ConfigError`` for what was asked for, and
-    ``ExecutorError`` where nothing could be judged.
+    Raises ``EvalError``, ``DataError`` and ``ConfigError`` for what was asked for,
+    ``ExecutorError`` and ``NoVerdicts`` where the executor failed.
     """
     began, started = time.monotonic(), datetime.now(UTC)
     version = await executor.version()
@@ -168,9 +169,9 @@ def _lost(samples: Sequence[Sample]) -> list[str]:
     if not lost:
         return []
     if len(lost) == len(samples):
-        raise EvalError(
+        raise NoVerdicts(
             f"the executor judged none of {len(samples)} samples ({lost[0].message}); look at its "
-            "log and evaluate again"
+            "log, and judge samples.jsonl of the output directory again with --completions"
         )
     return [
         f"{len(lost)} of {len(samples)} samples have no verdict, because the executor failed on "
