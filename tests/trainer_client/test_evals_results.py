@@ -1,0 +1,178 @@
+"""Counting: metrics by hand, samples without a verdict, files, comparisons."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.trainer_client.evals import A, N, W, case, results
+from trainer_client.evals.cases import EvalError
+from trainer_client.evals.comparison import compare
+from trainer_client.evals.report import write_evaluation
+from trainer_client.evals.results import (
+    Problem,
+    Sample,
+    compute_metrics,
+    load_results,
+    pass_rates,
+    summarise,
+)
+
+
+def outcome(id: str, *verdicts: str, **labels: str) -> Problem:
+    return Problem(id=id, verdicts=list(verdicts), labels=labels)
+
+
+def sample(id: str, index: int, verdict: str) -> Sample:
+    passed = {A: True, N: None}.get(verdict, False)
+    return Sample(
+        id=id,
+        index=index,
+        completion="```\nx<y\n```",
+        answer="x<y",
+        form="program",
+        verdict=verdict,
+        passed=passed,
+        message="expected <1>",
+    )
+
+
+def test_pass_at_k_is_the_mean_over_problems() -> None:
+    problems = [outcome("a", A, W, W, W), outcome("b", A, A, W, W)]
+    one, two = compute_metrics("humaneval", problems, [1, 2])
+    assert (one.name, one.value.mean, one.problems) == ("pass@1", 0.375, 2)
+    assert two.value.mean == pytest.approx((1 / 2 + 5 / 6) / 2)
+
+
+def test_samples_without_a_verdict_count_neither_way() -> None:
+    problems = [outcome("a", A, N, N), outcome("b", N, N, N), outcome("c", W, A, N)]
+    one, two = compute_metrics("humaneval", problems, [1, 2])
+    assert (one.value.mean, one.problems) == (0.75, 2)
+    assert (two.value.mean, two.problems) == (1.0, 1)
+    with pytest.raises(EvalError, match=r"k is 3: .*the most is 2"):
+        compute_metrics("humaneval", problems, [3])
+    assert list(pass_rates(problems)) == [
+        {"id": "a", "passed": 1, "samples": 1},
+        {"id": "c", "passed": 1, "samples": 2},
+    ]
+
+
+def test_each_value_of_a_label_has_its_own_mean() -> None:
+    problems = [
+        outcome("a", A, difficulty="easy"),
+        outcome("b", W, difficulty="hard"),
+        outcome("c", A, difficulty="hard"),
+    ]
+    found = compute_metrics("leetcode", problems, [1])
+    means = {metric.of: (metric.value.mean, metric.problems) for metric in found}
+    assert means == {
+        "": (pytest.approx(2 / 3), 3),
+        "difficulty easy": (1.0, 1),
+        "difficulty hard": (0.5, 2),
+    }
+    assert len(compute_metrics("leetcode", [outcome("a", A, difficulty="easy")], [1])) == 1
+
+
+def probe(name: str, *verdicts: str) -> list[Problem]:
+    names = ("coverage", "state", "path", "output")
+    return [
+        Problem(id=f"{name}#{q}", verdicts=[v], labels={"question": q}, cluster=name[0])
+        for q, v in zip(names, verdicts, strict=True)
+    ]
+
+
+def test_consistency_is_cut_off_by_the_first_wrong_answer() -> None:
+    problems = [
+        *probe("p/0", A, A, A, A),  # 1
+        *probe("p/1", A, A, W, A),  # right behind a wrong one: 0
+        *probe("q/0", A, A, W, W),  # .25
+        *probe("q/1", A, W, W, N),  # no verdict: left out
+    ]
+    found = {m.name: m for m in compute_metrics("reval", problems, [1]) if not m.of}
+    assert found["consistency"].value.mean == pytest.approx(1.25 / 3)
+    assert found["consistency"].problems == 3
+    assert found["pass@1"].value.mean == pytest.approx(10 / 15)
+
+
+def test_cases_without_samples_are_left_out() -> None:
+    cases = [case("a"), case("b")]
+    (only,) = summarise(cases, [sample("b", 0, W), sample("b", 1, A)])
+    assert (only.id, only.verdicts, only.pass_rate) == ("b", [W, A], 0.5)
+
+
+def test_files_hold_all_that_the_numbers_need(tmp_path: Path) -> None:
+    made = results("humaneval", outcome("a", A, W), outcome("<b>", N, N), ks=(1, 2))
+    made.warnings.append("2 of 4 samples have no verdict")
+    samples = [sample("a", 0, A), sample("a", 1, W), sample("<b>", 0, N), sample("<b>", 1, N)]
+    write_evaluation(made, samples, tmp_path)
+    again = load_results(tmp_path)
+    assert again == made == again.recomputed([1, 2])
+    lines = (tmp_path / "samples.jsonl").read_text().splitlines()
+    assert [Sample.model_validate_json(line) for line in lines] == samples
+    assert json.loads((tmp_path / "pass_rates.jsonl").read_text()) == {
+        "id": "a",
+        "passed": 1,
+        "samples": 2,
+    }
+    page = (tmp_path / "report.html").read_text()
+    assert "&lt;b&gt;" in page and "<b>:" not in page and "x&lt;y" in page
+    assert "http" not in page and "<script" not in page and "<link" not in page
+    assert "| pass@2 | 1.000 [1.000, 1.000] | 1 |" in (tmp_path / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"results.json cannot be read \(No such file"),
+        ("{", "is not JSON"),
+        ("{}", "is not the result of an evaluation: benchmark"),
+    ],
+)
+def test_what_is_no_result_is_said(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        (tmp_path / "results.json").write_text(text)
+    with pytest.raises(EvalError, match=message):
+        load_results(tmp_path)
+
+
+# --- comparisons ------------------------------------------------------------------------
+
+
+def test_changes_are_counted_and_tested() -> None:
+    ids = [str(i) for i in range(20)]
+    before = results("humaneval", *(outcome(i, W if int(i) < 9 else A) for i in ids))
+    after = results("humaneval", *(outcome(i, A if int(i) < 18 else W) for i in ids))
+    found = compare(before, after)
+    assert (found.problems, found.better, found.worse) == (20, 9, 2)
+    assert found.difference.mean == pytest.approx(7 / 20)
+    assert found.p == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    assert (found.test, found.conclusion, found.warnings) == ("exact McNemar", "better", [])
+    assert [change.id for change in found.changes] == [*ids[:9], "18", "19"]
+
+
+def test_only_problems_judged_in_both_are_compared() -> None:
+    before = results("humaneval", outcome("a", W), outcome("b", A, W), outcome("c", A))
+    after = results("humaneval", outcome("b", A, A), outcome("c", N), outcome("d", A))
+    found = compare(before, after)
+    assert (found.problems, found.rate_before, found.rate_after) == (1, 0.5, 1.0)
+    assert found.test == "exact sign test" and found.p == 1.0
+    assert found.warnings == ["3 of 4 problems are not in both with a verdict and are left out"]
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    one, other = results("humaneval", outcome("a", A)), results("mbpp", outcome("a", A))
+    with pytest.raises(EvalError, match="one is of humaneval, the other of mbpp"):
+        compare(one, other)
+    with pytest.raises(EvalError, match="no problem has a verdict in both"):
+        compare(one, results("humaneval", outcome("b", A)))
+
+
+def test_differences_in_the_making_are_noted() -> None:
+    one = results("humaneval", outcome("a", A))
+    one.data["sha256"], one.sampling["temperature"] = "1", 0.0
+    other = results("humaneval", outcome("a", W))
+    other.data["sha256"], other.sampling["temperature"] = "2", 0.8
+    assert compare(one, other).warnings == [
+        "the two were made with different data files",
+        "they were sampled differently: temperature",
+    ]
