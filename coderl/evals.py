@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -252,6 +252,8 @@ def _run(
     """Evaluate and write the results. The completions are written before they are judged, so
     that none is lost: ``--completions DIRECTORY/samples.jsonl`` judges them again."""
     from trainer_client import ExecutorClient
+    from trainer_client.config import ConfigError
+    from trainer_client.evals.cases import EvalError
     from trainer_client.evals.report import write_completions, write_evaluation
     from trainer_client.evals.runs import evaluate
     from trainer_client.local_executor import running_executor
@@ -268,15 +270,22 @@ def _run(
                 progress=show,
             )
 
-    with (
-        running_executor(executor, directory / "executor.log") as urls,
-        Console(stderr=True).status("starting") as status,
-    ):
-        found = asyncio.run(
-            go(urls, lambda what, done, total: status.update(f"{what}: {done} of {total}"))
-        )
-        write_evaluation(found.results, found.samples, directory)
+    log = directory / "executor.log"
+    try:
+        with running_executor(executor, log) as urls, Console(stderr=True).status("…") as status:
+            found = asyncio.run(go(urls, lambda what, n, of: status.update(f"{what}: {n} of {of}")))
+    except (ConfigError, EvalError):
+        _leave_no_trace(log)
+        raise
+    write_evaluation(found.results, found.samples, directory)
     return found
+
+
+def _leave_no_trace(log: Path) -> None:
+    """Of an evaluation that was asked for wrongly, unless it got as far as completions."""
+    log.unlink(missing_ok=True)
+    with suppress(OSError):
+        log.parent.rmdir()
 
 
 # --- printing ---------------------------------------------------------------------------

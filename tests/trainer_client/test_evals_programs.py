@@ -29,6 +29,7 @@ EXAMPLE = "```python\nprint(add(1, 2))\n```"
         (HUMANEVAL, f"Sure:\n```python\n{WHOLE}```\nDone.", WHOLE, "program"),
         (HUMANEVAL, f"```\n{BODY}```", PROMPT + BODY, "continuation"),
         (HUMANEVAL, f"```python\n{WHOLE}```\nFor example:\n{EXAMPLE}", WHOLE, "program"),
+        (HUMANEVAL, f"Sure:\n```python\n{WHOLE}", WHOLE, "program"),
         # what comes behind the body is cut off only where it keeps all from parsing
         (HUMANEVAL, BODY + "\nprint(add(1, 2)", PROMPT + BODY, "continuation"),
         (HUMANEVAL, BODY + "\nx = 1\n", PROMPT + BODY + "\nx = 1\n", "continuation"),

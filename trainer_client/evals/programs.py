@@ -3,8 +3,8 @@
 A completion may be a whole program, the rest of the prompt (HumanEval's own form), or a text with
 a fenced block in it. Which it is, is decided by parsing:
 
-1. the text is the last fenced Python block, of those that are programs (2) if any is, and all of
-   it where there is no block;
+1. the text is the last fenced Python block, of those that are programs (2) if any is; without a
+   complete block, what follows an opening fence; without a fence, all of it;
 2. if it parses, and defines the function or class that the problem asks for, it is a program;
 3. if the problem's starter code followed by it parses, it is a continuation; so is what stands
    before the first of the ends that HumanEval's authors sample to (``STOP``), where only that does;
@@ -58,9 +58,12 @@ def program_of(problem: Problem, completion: str) -> tuple[str, Form]:
 
 
 def _code_in(completion: str, wanted: str | None) -> str:
-    blocks = fenced_blocks(completion)
+    blocks = fenced_blocks(completion) or _OPENED.findall(completion)
     programs = [block for block in blocks if _is_program(block, wanted)]
     return (programs or blocks or [completion])[-1]
+
+
+_OPENED = re.compile(r"^```[ \t]*(?:python|py|python3)?[ \t]*\n(.*)", re.DOTALL | re.MULTILINE)
 
 
 def _is_program(code: str, wanted: str | None) -> bool:

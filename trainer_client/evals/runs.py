@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from trainer_client.client import ExecutorClient
 from trainer_client.evals import reval
 from trainer_client.evals.benchmarks import Benchmark, Questions
-from trainer_client.evals.cases import Case
+from trainer_client.evals.cases import Case, EvalError
 from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import DEADLINE_SECONDS, Completion, grade
 from trainer_client.evals.results import (
@@ -81,6 +81,8 @@ async def evaluate(
     Raises ``EvalError``, ``DataError`` and ``ConfigError`` for what was asked for,
     ``ExecutorError`` and ``NoVerdicts`` where the executor failed.
     """
+    if isinstance(subject, Model):
+        _check_ks(ks, subject.sampling.samples)
     began, started = time.monotonic(), datetime.now(UTC)
     version = await executor.version()
     cases, warnings = questions.cases, list[str]()
@@ -88,6 +90,7 @@ async def evaluate(
         progress("tracing programs", 0, len(questions.runs))
         cases, warnings = await reval.probe_cases(questions.runs, executor, DEADLINE_SECONDS)
     completions, said, sampling = _completions(subject, cases, progress)
+    _check_ks(ks, max(Counter(case.id for case, _ in completions).values()))
     keep(completions)
     samples = await grade(completions, executor, lambda d, n: progress("running programs", d, n))
     lost = _lost(samples)
@@ -108,6 +111,15 @@ async def evaluate(
         problems=problems,
     )
     return Evaluation(results, samples)
+
+
+def _check_ks(ks: Sequence[int] | None, most: int) -> None:
+    """Before hours are spent on samples that are too few."""
+    if ks is not None and max(ks) > most:
+        raise EvalError(
+            f"--k is {max(ks)}, but no problem has more than {most} samples: draw more (--samples) "
+            "or ask for a smaller k"
+        )
 
 
 def _default_ks(problems: Sequence[Problem]) -> list[int]:
