@@ -19,6 +19,7 @@ app = typer.Typer(
     help="Reinforcement learning for code models on a gVisor-isolated executor.",
 )
 app.add_typer(data_app, name="data")
+app.add_typer(eval_app, name="eval")
 
 
 @app.command()
@@ -84,9 +85,6 @@ def serve(
             typer.echo(f"coderl serve: {field + ': ' if field else ''}{message}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(run_service(settings))
-
-
-app.add_typer(eval_app, name="eval")
 
 
 Url = Annotated[
