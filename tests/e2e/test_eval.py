@@ -162,6 +162,7 @@ def test_an_executor_is_started_for_the_call(tmp_path: Path) -> None:
         (["micro", "--completions", __file__, "--limit", "3"], "the file says what there is"),
         (["problems", "--model", "micro"], "problems has no data of its own: give --data FILE"),
         (["mbpp", "--model", "micro", "--data", "/no/file.jsonl"], "/no/file.jsonl: no such file"),
+        (["micro", "--model", "micro", "--cot"], "--cot is not for micro, only for livecodebench-"),
         (["compare", "/no", "/no"], "does not exist"),
         (["compare", "/", "/"], "/results.json cannot be read"),
     ],

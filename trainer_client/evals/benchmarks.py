@@ -64,12 +64,17 @@ class Benchmark:
     """Of the published data."""
     tokens: int = 512
     """Of a completion, unless chosen otherwise."""
+    choices: frozenset[str] = frozenset()
+    """Of ``cot`` and ``scoring``, those that it has."""
 
 
 def load_questions(benchmark: Benchmark, options: Options) -> Questions:
     """Read the data from the place that was given, else from an installed package that has it,
     else from the hub. Raises ``DataError`` and ``EvalError``."""
     chosen = {k: v for k, v in asdict(options).items() if v != getattr(Options(), k)}
+    for name in {"cot", "scoring"} & chosen.keys() - benchmark.choices:
+        having = ", ".join(b.name for b in BENCHMARKS.values() if name in b.choices)
+        raise EvalError(f"--{name} is not for {benchmark.name}, only for {having}: leave it out")
     return replace(_found(benchmark, options), chosen=chosen)
 
 
@@ -237,6 +242,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             _asked(lambda rows, place, o: questions.execution(rows, place, o.cot, o.scoring)),
             "livecodebench/execution-v2",
             split="test",
+            choices=frozenset({"cot", "scoring"}),
         ),
         Benchmark(
             "livecodebench-test-output",
@@ -249,6 +255,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             _asked(lambda rows, place, o: questions.input_prediction(rows, place, o.cot)),
             "cruxeval-org/cruxeval",
             split="test",
+            choices=frozenset({"cot"}),
         ),
         Benchmark(
             "cruxeval-o",
@@ -257,6 +264,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             ),
             "cruxeval-org/cruxeval",
             split="test",
+            choices=frozenset({"cot", "scoring"}),
         ),
         Benchmark(
             "reval",

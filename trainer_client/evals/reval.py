@@ -118,6 +118,10 @@ def _between_brackets(literal: str) -> str | None:
     return ", ".join(ast.unparse(item) for item in tree.value.elts)
 
 
+def _tuple_of(arguments: str) -> str:
+    return f"({arguments},)" if arguments else "()"
+
+
 def _tested_inputs(test: str) -> Iterator[str]:
     """The literal arguments that a ``check(candidate)`` calls its candidate with, each once."""
     try:
@@ -128,7 +132,7 @@ def _tested_inputs(test: str) -> Iterator[str]:
     of_candidate = (c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "candidate")
     texts = (", ".join(map(ast.unparse, call.args)) for call in of_candidate if not call.keywords)
     for text in dict.fromkeys(texts):
-        if _between_brackets(f"({text},)") is not None:
+        if _between_brackets(_tuple_of(text)) is not None:
             yield text
 
 
@@ -165,8 +169,7 @@ async def probe_cases(
 
 
 def _traced(run: Run) -> TraceProgram:
-    arguments = f"({run.arguments},)" if run.arguments else "()"
-    call = CallSpec(function=run.function, args_literal=arguments)
+    call = CallSpec(function=run.function, args_literal=_tuple_of(run.arguments))
     return TraceProgram(id=run.id, code=run.code, call=call, limits=LIMITS)
 
 
