@@ -111,6 +111,14 @@ def test_mbpp_shows_its_authors_examples_to_others(tmp_path: Path) -> None:
     assert everyone[0].prompt.text.count("[DONE]") == 2
 
 
+def test_mbpp_is_judged_by_the_tests_that_it_shows(tmp_path: Path) -> None:
+    row = {"task_id": 1, "text": "Do.", "code": "x = 1", "test_list": ["assert x", "assert x > 0"]}
+    data = written(tmp_path / "mbpp.jsonl", row | {"challenge_test_list": ["assert x == 1"]})
+    (case,) = load_questions(BENCHMARKS["mbpp"], Options(data=data)).cases
+    request = case.read("x = 1").run
+    assert request is not None and len(request.tests) == 2
+
+
 def test_generated_problems_are_the_same_each_time() -> None:
     first, again = (load_questions(BENCHMARKS["micro"], Options(limit=3)) for _ in range(2))
     assert [c.prompt for c in first.cases] == [c.prompt for c in again.cases]

@@ -140,10 +140,17 @@ def _mbpp(place: str, options: Options) -> Questions:
     shots = [by_id[id] for id in _SHOTS if id in by_id and by_id[id].reference]
     problems, of = _chosen(everything, options)
     cases = [
-        problem_case(problem, wording.mbpp(problem, [s for s in shots if s.id != problem.id]))
-        for problem in problems
+        problem_case(_shown_tests(p), wording.mbpp(p, [shot for shot in shots if shot.id != p.id]))
+        for p in problems
     ]
     return Questions(place, cases, of)
+
+
+def _shown_tests(problem: Problem) -> Problem:
+    """Without the challenge tests, which the authors do not evaluate on: those that the statement
+    shows, one a line, come first."""
+    shown = problem.statement.rpartition("tests:\n\n")[2].splitlines()
+    return problem.model_copy(update={"tests": problem.tests[: len(shown)]})
 
 
 def _in_livecodebench_words(format: str) -> Callable[[str, Options], Questions]:
