@@ -17,7 +17,7 @@ from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
-from trainer_client.rewards import Extract, before, raw
+from trainer_client.rewards import Extract, raw
 
 __all__ = [
     "Answers",
@@ -53,7 +53,7 @@ class Sampling:
     """Of nucleus sampling; 1 leaves all tokens."""
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ()
-    """A completion ends before the first of these texts."""
+    """A completion ends with the first of these texts, if it has one."""
     batch: int = 512
     seed: int = 0
 
@@ -169,7 +169,7 @@ def complete(
         )
         texts = _generate(model, tokenizer, inputs, sampling)
         for i, text in zip(chosen, texts, strict=True):
-            completions[i] = before(text, sampling.stop)
+            completions[i] = text
         done(start + len(chosen))
     return completions
 
@@ -194,7 +194,7 @@ def _generate(
 
 
 def _decoding(sampling: Sampling) -> dict[str, object]:
-    shared = {"max_new_tokens": sampling.max_new_tokens}
+    shared = {"max_new_tokens": sampling.max_new_tokens, "repetition_penalty": 1.0}
     if sampling.temperature == 0:
         return {**shared, "do_sample": False}
     chosen = {"temperature": sampling.temperature, "top_k": 0, "top_p": sampling.top_p}

@@ -28,7 +28,6 @@ __all__ = [
     "Executor",
     "Extract",
     "NoVerdicts",
-    "before",
     "completion_text",
     "fenced",
     "fenced_blocks",
@@ -71,12 +70,6 @@ def fenced_blocks(completion: str) -> list[str]:
     blocks: list[tuple[str, str]] = _FENCE.findall(completion)
     tagged = [code for tag, code in blocks if tag.lower() in ("python", "py", "python3")]
     return tagged or [code for tag, code in blocks if not tag]
-
-
-def before(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first of ``stop`` in it."""
-    ends = [end for mark in stop if (end := text.find(mark)) >= 0]
-    return text[: min(ends)] if ends else text
 
 
 def raw(completion: str) -> str | None:

@@ -6,6 +6,7 @@ adapter), or a name on the hub.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -16,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import get_last_checkpoint
 
 from trainer_client.config import GgufModel, HfModel, MicroModel, ModelConfig
-from trainer_client.evals.cases import EvalError, Messages, Prompt
+from trainer_client.evals.cases import EvalError, Messages, Prompt, before
 from trainer_client.evaluate import Sampling, complete
 from trainer_client.models import Policy, load_policy
 
@@ -81,12 +82,16 @@ def complete_prompts(
     The benchmark's ends hold for continuations alone; a chat model ends its turn itself.
     """
     model, tokenizer = policy
+    sampling = replace(sampling, stop=prompts[0].stop if style == "text" else ())
     if style == "chat" and not tokenizer.chat_template:
         raise EvalError("--style is chat, but the model has no chat template; use --style text")
     texts = [_chat(tokenizer, p.messages) if style == "chat" else p.text for p in prompts]
     repeated = [text for text in texts for _ in range(sampling.samples)]
     _check_length(model, tokenizer, texts, sampling)
-    return complete(model, tokenizer, repeated, sampling, special_tokens=style == "text", done=done)
+    drawn = complete(
+        model, tokenizer, repeated, sampling, special_tokens=style == "text", done=done
+    )
+    return [before(text, sampling.stop) for text in drawn]
 
 
 def _chat(tokenizer: PreTrainedTokenizerBase, messages: Messages) -> str:

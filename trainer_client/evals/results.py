@@ -7,7 +7,7 @@ is all that its metrics are computed from; ``samples.jsonl`` beside it holds the
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -122,11 +122,6 @@ class Results(_Record):
     def without_verdict(self) -> int:
         """Samples that the executor could not judge."""
         return self.verdicts.get(NO_VERDICT, 0)
-
-    def recomputed(self, ks: Sequence[int]) -> Self:
-        """The same with the metrics for these k, from the problems alone."""
-        metrics = compute_metrics(self.benchmark, self.problems, ks)
-        return self.model_copy(update={"ks": list(ks), "metrics": metrics})
 
 
 def summarise(cases: Sequence[Case], samples: Iterable[Sample]) -> list[Problem]:

@@ -9,7 +9,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,8 +139,7 @@ def _completions(
     progress("loading the model", 0, 1)
     policy = load_model(subject.name, subject.dtype)
     style = subject.style or style_of(policy[1])
-    stop = cases[0].prompt.stop if style == "text" else ()
-    sampling = replace(subject.sampling, stop=stop)
+    sampling = subject.sampling
     total = len(cases) * sampling.samples
     texts = complete_prompts(
         policy,
