@@ -94,7 +94,7 @@ def test_a_limit_and_a_split(tmp_path: Path) -> None:
     data = written(tmp_path / "p.jsonl", *rows)
     found = load_questions(BENCHMARKS["problems"], Options(data=data, split="test", limit=1))
     assert ([case.id for case in found.cases], found.of) == (["1"], 2)
-    assert found.chosen == {"data": data, "split": "test", "limit": 1}
+    assert found.chosen == {"split": "test", "limit": 1}
     with pytest.raises(DataError, match=r"no problems with split 'dev'.*\['test', 'train'\]"):
         load_questions(BENCHMARKS["problems"], Options(data=data, split="dev"))
 

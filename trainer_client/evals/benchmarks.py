@@ -75,6 +75,7 @@ def load_questions(benchmark: Benchmark, options: Options) -> Questions:
     for name in {"cot", "scoring"} & chosen.keys() - benchmark.choices:
         having = ", ".join(b.name for b in BENCHMARKS.values() if name in b.choices)
         raise EvalError(f"--{name} is not for {benchmark.name}, only for {having}: leave it out")
+    chosen.pop("data", None)  # the source
     return replace(_found(benchmark, options), chosen=chosen)
 
 

@@ -29,6 +29,8 @@ DEADLINE_SECONDS = 3600.0
 """For a chunk. Each program is bounded by its own limits; this is for an executor that hangs."""
 
 Answer = ExecuteResult | ExecutorError
+Key = tuple[str, str]
+"""A case and an answer to it: what decides the program that is run."""
 
 
 class Executor(Protocol):
@@ -54,10 +56,8 @@ async def grade(
     ``InvalidRequest`` and ``Unauthorized``: they hold for the whole evaluation.
     """
     readings = [case.read(text) for case, text in completions]
-    keys = [_key(reading) for reading in readings]
-    programs = {
-        key: reading.run for key, reading in zip(keys, readings, strict=True) if reading.run
-    }
+    keys = [(case.id, r.answer) for (case, _), r in zip(completions, readings, strict=True)]
+    programs = {key: r.run for key, r in zip(keys, readings, strict=True) if r.run is not None}
     answers = await _execute(programs, executor, progress)
     counts: dict[str, int] = {}
     samples = []
@@ -68,18 +68,13 @@ async def grade(
     return samples
 
 
-def _key(reading: Reading) -> str:
-    """The same for programs that have the same result."""
-    return reading.run.model_dump_json(exclude={"id"}) if reading.run else ""
-
-
 async def _execute(
-    programs: dict[str, ExecuteProgram], executor: Executor, progress: Callable[[int, int], None]
-) -> dict[str, Answer]:
-    answers: dict[str, Answer] = {}
+    programs: dict[Key, ExecuteProgram], executor: Executor, progress: Callable[[int, int], None]
+) -> dict[Key, Answer]:
+    answers: dict[Key, Answer] = {}
     turn = asyncio.Semaphore(CHUNKS)
 
-    async def run(keys: Sequence[str]) -> None:
+    async def run(keys: Sequence[Key]) -> None:
         async with turn:
             answered = await executor.execute(
                 [programs[key] for key in keys],
