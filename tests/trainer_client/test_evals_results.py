@@ -1,11 +1,11 @@
 """Counting: metrics by hand, samples without a verdict, files, comparisons."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.trainer_client.evals import A, N, W, case, results
+from trainer_client.data.difficulty import read_pass_rates
 from trainer_client.evals.cases import EvalError
 from trainer_client.evals.comparison import compare
 from trainer_client.evals.report import write_evaluation
@@ -51,10 +51,8 @@ def test_samples_without_a_verdict_count_neither_way() -> None:
     assert (two.value.mean, two.problems) == (1.0, 1)
     with pytest.raises(EvalError, match=r"k is 3: .*the most is 2"):
         compute_metrics("humaneval", problems, [3])
-    assert list(pass_rates(problems)) == [
-        {"id": "a", "passed": 1, "samples": 1},
-        {"id": "c", "passed": 1, "samples": 2},
-    ]
+    rates = [(rate.id, rate.passed, rate.samples) for rate in pass_rates(problems)]
+    assert rates == [("a", 1, 1), ("c", 1, 2)]
 
 
 def test_each_value_of_a_label_has_its_own_mean() -> None:
@@ -110,11 +108,8 @@ def test_files_hold_all_that_the_numbers_need(tmp_path: Path) -> None:
     assert compute_metrics("humaneval", again.problems, [1, 2]) == made.metrics
     lines = (tmp_path / "samples.jsonl").read_text().splitlines()
     assert [Sample.model_validate_json(line) for line in lines] == samples
-    assert json.loads((tmp_path / "pass_rates.jsonl").read_text()) == {
-        "id": "a",
-        "passed": 1,
-        "samples": 2,
-    }
+    rates = read_pass_rates(tmp_path / "pass_rates.jsonl")
+    assert {id: rate.rate for id, rate in rates.items()} == {"a": 0.5}
     page = (tmp_path / "report.html").read_text()
     assert "&lt;b&gt;" in page and "<b>:" not in page and "x&lt;y" in page
     assert "http" not in page and "<script" not in page and "<link" not in page

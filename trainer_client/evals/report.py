@@ -27,7 +27,8 @@ def write_evaluation(results: Results, samples: Sequence[Sample], directory: Pat
     """Write all files of an evaluation, which may replace those of an earlier one."""
     directory.mkdir(parents=True, exist_ok=True)
     _write_lines(directory / "samples.jsonl", (sample.model_dump() for sample in samples))
-    _write_lines(directory / "pass_rates.jsonl", pass_rates(results.problems))
+    rates = (rate.model_dump() for rate in pass_rates(results.problems))
+    _write_lines(directory / "pass_rates.jsonl", rates)
     for name in ("report.md", "report.html"):
         (directory / name).write_text(_rendered(name, results, samples), encoding="utf-8")
     (directory / RESULTS).write_text(results.model_dump_json(indent=1), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from executor_api.wire import Verdict
+from trainer_client.data.difficulty import PassRate
 from trainer_client.evals.cases import Case, EvalError, Form
 from trainer_client.statistics import Interval, bootstrap, pass_at_k
 from trainer_client.views.reval import RevalAnswers
@@ -202,11 +203,11 @@ def _label_values(problems: Sequence[Problem]) -> list[tuple[str, str]]:
     return [(name, value) for name, values in few.items() for value in sorted(values)]
 
 
-def pass_rates(problems: Iterable[Problem]) -> Iterator[dict[str, Any]]:
-    """What a difficulty filter reads: ``{"id", "passed", "samples"}``, of judged samples."""
+def pass_rates(problems: Iterable[Problem]) -> Iterator[PassRate]:
+    """What a difficulty filter reads, of the problems that have a verdict."""
     for problem in problems:
         if problem.judged:
-            yield {"id": problem.id, "passed": problem.passed, "samples": problem.judged}
+            yield PassRate(id=problem.id, passed=problem.passed, samples=problem.judged)
 
 
 # --- files ------------------------------------------------------------------------------
