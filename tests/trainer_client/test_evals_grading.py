@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from coderl.cli import app
 from tests.service import KEY, Service
-from tests.trainer_client.evals import A, N, W, case
-from tests.trainer_client.faulty_server import FaultyServer, results, status
+from tests.trainer_client.evals import A, N, W, case, problem
+from tests.trainer_client.faulty_server import FaultyServer, results, status, well
 from trainer_client import ExecutorClient, Unauthorized
 from trainer_client.data.errors import DataError
 from trainer_client.evals import grading
 from trainer_client.evals.cases import EvalError
 from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import grade
+from trainer_client.evals.results import load_results
 
 RIGHT = "def add(a, b): return a + b"
 CASES = [case("add"), case("sum")]
@@ -70,6 +73,37 @@ async def test_a_key_that_is_not_accepted_ends_it(server: FaultyServer) -> None:
     async with ExecutorClient(server.url) as client:
         with pytest.raises(Unauthorized):
             await grade([(CASES[0], RIGHT)], client)
+
+
+def evaluated(server: FaultyServer, folder: Path) -> Result:
+    """``coderl eval`` of two samples of a problem."""
+    rows = [{"task_id": "add", "completion": text} for text in (RIGHT, RIGHT + " + 0")]
+    given = written(folder / "completions.jsonl", *rows)
+    data = folder / "problems.jsonl"
+    data.write_text(problem().model_dump_json(exclude_unset=True))
+    where = ["--url", server.url, "--output", str(folder / "results")]
+    asked = ["eval", "problems", "--data", str(data), "--completions", str(given), *where]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, asked)
+
+
+def test_a_sample_without_a_verdict_is_an_exit_status(server: FaultyServer, tmp_path: Path) -> None:
+    server.faults = [well, *[results(lambda made: lose(made[:1]))] * 3]
+    found = evaluated(server, tmp_path)
+    assert found.exit_code == 1
+    assert "1 accepted, 1 no_verdict" in found.output or "1 no_verdict, 1 acc" in found.output
+    assert "1 of 2 samples have no verdict" in found.output and "1.000" in found.output
+    assert load_results(tmp_path / "results").without_verdict == 1
+
+
+def test_completions_outlive_an_executor_that_judges_none(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    server.faults = [well, *[results(lose)] * 3]
+    found = evaluated(server, tmp_path)
+    assert found.exit_code == 1
+    assert "the executor judged none of 2 samples (the sandbox died)" in found.output
+    kept = (tmp_path / "results" / "samples.jsonl").read_text().splitlines()
+    assert [json.loads(line)["completion"] for line in kept] == [RIGHT, RIGHT + " + 0"]
 
 
 # --- files ------------------------------------------------------------------------------

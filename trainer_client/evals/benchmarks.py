@@ -135,8 +135,8 @@ _SHOTS = ("mbpp/2", "mbpp/3", "mbpp/4")
 
 
 def _mbpp(place: str, options: Options) -> Questions:
-    """The authors' three solved examples are shown where the data has them."""
-    everything = _problems(place, options, "mbpp")
+    """The authors' three solved examples, of a split of their own, are shown if there are any."""
+    everything = load(place, "mbpp")
     by_id = {problem.id: problem for problem in everything}
     shots = [by_id[id] for id in _SHOTS if id in by_id and by_id[id].reference]
     problems, of = _chosen(everything, options)
@@ -228,7 +228,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark(
             "mbpp",
             _mbpp,
-            "google-research-datasets/mbpp",
+            "google-research-datasets/mbpp@full",
             split="test",
         ),
         Benchmark(
