@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="change only what no longer fits")
     keep = parser.parse_args().keep
     install_uv()
-    write(ALL, ["executor", "trainer", "dev", "bench"], keep)
+    write(ALL, ["executor", "trainer", "experiments", "dev", "bench"], keep)
     write(EXECUTOR, ["executor"], keep, "--constraint", str(ALL))
 
 

