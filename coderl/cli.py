@@ -221,13 +221,30 @@ def alignment_show(
     print_json(asked) if as_json else print_questions(asked)
 
 
+@app.command()
+def report(
+    run_directory: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, file_okay=False, help="Its output_dir.")
+    ],
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Run the failed programs shown, for their values.")
+    ] = False,
+    url: Url = None,
+    runtime: Runtime = None,
+) -> None:
+    """Write RUN/report.html: curves, verdicts, programs written, questions and answers."""
+    from coderl.report import report_run
+
+    typer.echo(f"{report_run(run_directory, trace, url, runtime)}: open it in a browser", err=True)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context,
     name: Annotated[
         str,
         typer.Argument(
-            help="A file of bench/: throughput, coverage, load, faults, privilege, trace."
+            help="A file of bench/: throughput, coverage, load, faults, privilege, step, trace."
         ),
     ] = "throughput",
 ) -> None:

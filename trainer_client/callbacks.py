@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,7 +18,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trainer_client.alignment.objective import Alignment
 
-__all__ = ["MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
+__all__ = ["METRICS_FILE", "MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -60,16 +61,24 @@ _COLUMNS = (
     ("alignment/groups", "questions", "{:.0f}"),
     ("alignment/pool", "pool", "{:.0f}"),
     ("executor/latency_seconds", "executor", "{:.2f} s"),
+    ("executor/wait_share", "waiting", "{:.0%}"),
     ("executor/failures", "failures", "{:.0f}"),
+    ("tokens/per_second", "tokens/s", "{:,.0f}"),
     ("step_time", "step", "{:.1f} s"),
 )
 
 
 class Progress(TrainerCallback):
-    """One line on the terminal for each log, both objectives side by side."""
+    """One line on the terminal for each log: both objectives, the executor, the time left."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
+        self._began = (0.0, 0)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._began = (time.monotonic(), state.global_step)
 
     def on_log(
         self,
@@ -87,9 +96,25 @@ class Progress(TrainerCallback):
             for name, label, form in _COLUMNS
             if (value := logs.get(prefix + name)) is not None
         ]
+        if shown and not prefix and (left := self._left(state)):
+            shown.append(f"[dim]left[/] {left}")
         if shown:
             head = f"[bold]{prefix.rstrip('_') or 'step'} {state.global_step}/{state.max_steps}[/]"
             self._console.print(head, *shown, sep="  ", soft_wrap=True)
+
+    def _left(self, state: TrainerState) -> str:
+        """Time left at the pace of this run so far, evaluations and checkpoints included."""
+        began, first = self._began
+        done, left = state.global_step - first, state.max_steps - state.global_step
+        return _duration((time.monotonic() - began) / done * left) if done > 0 and left else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 class PoolCheckpoint(TrainerCallback):

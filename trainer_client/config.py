@@ -33,6 +33,7 @@ __all__ = [
     "GgufModel",
     "HfModel",
     "JsonlData",
+    "LoggingConfig",
     "MicroData",
     "MicroModel",
     "ModelConfig",
@@ -42,6 +43,7 @@ __all__ = [
     "Recipe",
     "RewardConfig",
     "load_recipe",
+    "save_recipe",
 ]
 
 
@@ -293,8 +295,10 @@ class AlignmentConfig(_Section):
     """Off: plain GRPO, the baseline of every comparison."""
     setting: Literal["default", "paper"] = "default"
     """``paper``: reproduce the authors' released code; ``questions`` still overrides it."""
-    mode: Literal["append", "replace"] = "append"
-    """``append``: extra groups beside the code groups. ``replace``: constant batch size."""
+    mode: Literal["append", "replace", "same_step"] = "append"
+    """``append``: extra groups beside the code groups, about the previous step's failures.
+    ``replace``: in their stead, constant batch size. ``same_step``: extra groups about this step's
+    failures, generated after their verdicts and traces."""
     groups: int | None = Field(None, ge=1)
     """Alignment groups in each generation batch of a process; overrides ``ratio``."""
     ratio: float = Field(0.4, gt=0, lt=1)
@@ -443,6 +447,21 @@ class EvaluationConfig(_Section):
     at_end: bool = True
 
 
+class LoggingConfig(_Section):
+    """What a run keeps to be looked at: ``samples.jsonl`` in ``output_dir``."""
+
+    samples: bool = True
+    """Keep sample completions with their verdicts, and questions with the answers given."""
+    every: int = Field(5, ge=1)
+    """Steps from one that is kept to the next."""
+    rollouts: int = Field(4, ge=0)
+    """Code rollouts kept of such a step."""
+    questions: int = Field(4, ge=0)
+    """Alignment rollouts kept of such a step."""
+    keep: int = Field(2000, ge=1)
+    """Lines in the file, at most; the oldest go first."""
+
+
 # --- recipe -------------------------------------------------------------------------------
 
 
@@ -463,6 +482,7 @@ class Recipe(_Section):
     """Any field of ``peft.LoraConfig``; full fine-tuning where null."""
     optimizer: OptimizerConfig = AdamW()
     evaluation: EvaluationConfig = EvaluationConfig()
+    logging: LoggingConfig = LoggingConfig()
     seed: int = Field(0, ge=0)
     output_dir: Path
     resume: bool = False
@@ -495,6 +515,17 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_algorithm(recipe)
     _check_lora(recipe)
     return _resolve_paths(recipe, path.parent)
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write it with all its fields, as it can be loaded again; without a secret."""
+    values = recipe.model_dump(mode="json")
+    values["grpo"].pop("hub_token", None)
+    for data in (values["data"], values["evaluation"]["data"]):
+        if data is not None and data["type"] == "jsonl":
+            data["paths"] = [str(Path(name).absolute()) for name in data["paths"]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 class _Loader(yaml.SafeLoader):

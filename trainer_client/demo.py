@@ -6,7 +6,6 @@ the paired intervals of these numbers support.
 """
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Sequence
@@ -34,7 +33,8 @@ from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model
 from trainer_client.micro.problems import generate
-from trainer_client.report import Curve, Failure, Report, Row, estimate, write_report
+from trainer_client.report import Failure, Report, Row, estimate, write_report
+from trainer_client.run_report import read_run
 from trainer_client.statistics import bootstrap, paired_difference
 
 __all__ = ["main"]
@@ -97,13 +97,8 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
             rows = _rows(first, second, *(_ask(policy, questions) for policy in (before, after)))
             failures = asyncio.run(_failures(after, second.sampled, held_out, recipe, urls))
     facts = _facts(recipe, before, len(held_out), time.monotonic() - began)
-    report = Report(
-        title="CodeRL+ on the micro family",
-        facts=facts,
-        rows=rows,
-        curves=_curves(recipe.output_dir / "metrics.jsonl"),
-        failures=failures,
-    )
+    shown = {"title": "CodeRL+ on the micro family", "facts": facts, "rows": rows}
+    report = read_run(recipe.output_dir).model_copy(update={**shown, "failures": failures})
     _show(report, write_report(report, recipe.output_dir), console)
     return report
 
@@ -192,23 +187,6 @@ def _failure(
 
 
 # --- reporting ----------------------------------------------------------------------------
-
-_CURVES = (
-    ("code/pass_rate", "pass rate", "programs: pass rate in training"),
-    ("alignment/reward", "variables right", "questions: share right in training"),
-    ("alignment/exact", "all variables right", "questions: share right in training"),
-)
-
-
-def _curves(metrics: Path) -> list[Curve]:
-    logs = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    curves = []
-    for name, label, panel in _CURVES:
-        points = [(log["step"], log[name]) for log in logs if name in log]
-        if points:
-            steps, values = zip(*points, strict=True)
-            curves.append(Curve(label=label, panel=panel, steps=list(steps), values=list(values)))
-    return curves
 
 
 def _facts(recipe: Recipe, policy: Policy, problems: int, seconds: float) -> dict[str, str]:

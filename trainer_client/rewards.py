@@ -5,11 +5,13 @@ reached) and on rows of the other task; TRL gives such a rollout the advantage 0
 of its group's mean. It is never 0: the policy must not learn from our failures.
 """
 
+import asyncio
 import importlib
 import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
@@ -28,6 +30,7 @@ __all__ = [
     "Executor",
     "Extract",
     "NoVerdicts",
+    "Scored",
     "completion_text",
     "fenced",
     "fenced_blocks",
@@ -104,8 +107,33 @@ def completion_text(completion: Completion) -> str:
     return "".join(str(message.get("content") or "") for message in completion)
 
 
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One row as its reward saw it."""
+
+    reward: float | None
+    verdict: str | None = None
+    """Of a code row: the executor's, ``no_code`` or ``no_answer``."""
+    rollout: Rollout | None = None
+    """Of a code row that was judged."""
+    given: dict[str, str] | None = None
+    """Of an alignment row: the answers that could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A program that was sent, in whatever request."""
+
+    request: "asyncio.Task[tuple[list[Answer], float]]"
+    """The answers of all its programs, and the seconds they took."""
+    index: int
+
+
 class ExecutionReward:
     """Run each rollout of a code row on its tests.
+
+    A trainer may ``begin`` rows as soon as they have a completion; the reward then only waits for
+    what is left. All of it happens in one event loop, and each different program is sent once.
 
     Args:
         executor: used in the event loop that calls the reward, and in no other.
@@ -129,12 +157,44 @@ class ExecutionReward:
         self._extract = extract
         self._patience = patience
         self._without_verdict = 0
-        self._rollouts: list[Rollout] = []
+        self._asked: dict[str, _Asked] = {}
+        self._scored: list[Scored] = []
+        self._waited = 0.0
 
-    def take_rollouts(self) -> list[Rollout]:
-        """The judged rollouts since the last call."""
-        taken, self._rollouts = self._rollouts, []
+    def take_scored(self) -> list[Scored]:
+        """What the last call found, a row each."""
+        taken, self._scored = self._scored, []
         return taken
+
+    def take_waited(self) -> float:
+        """Seconds that callers have waited for verdicts since the last such call."""
+        taken, self._waited = self._waited, 0.0
+        return taken
+
+    async def begin(self, batch: Mapping[int, rows.Row], completions: Mapping[int, str]) -> None:
+        """Send the programs of these rows of a batch, unless they are under way; do not wait."""
+        texts: dict[int, Completion] = {**completions}
+        self._send(self._programs({i: batch[i] for i in texts}, texts))
+
+    async def judge(
+        self, batch: Mapping[int, rows.Row], completions: Mapping[int, Completion]
+    ) -> list[Rollout]:
+        """The judged rollouts among these rows of a batch. The reward finds them answered."""
+        programs = self._programs(batch, completions)
+        answers, _ = await self._answers(self._send(programs))
+        return [
+            _rollout(programs[i], batch[i], answer)
+            for i, answer in answers.items()
+            if isinstance(answer, ExecuteResult)
+        ]
+
+    async def aclose(self) -> None:
+        """Give up whatever is under way."""
+        requests = {asked.request for asked in self._asked.values()}
+        self._asked = {}
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
 
     async def __call__(
         self,
@@ -154,38 +214,66 @@ class ExecutionReward:
         **_: Any,
     ) -> list[float | None]:
         """Return the reward of each row; columns are those of ``trainer_client.data.rows``."""
-        programs: dict[int, ExecuteProgram] = {}
-        for i in (i for i, kind in enumerate(task) if kind == rows.CODE):
-            code = self._extract(completion_text(completions[i]))
-            if code is not None:
-                id = f"{problem_id[i]}/{i}"
-                programs[i] = rows.program(id, code, tests[i], checker[i], limits[i], preamble[i])
-        began = time.monotonic()
-        answers = await self._execute(programs)
-        seconds = time.monotonic() - began
-        self._keep(problem_id, reference, programs, answers)
-        rewards = [
-            self._reward(i in programs, answers.get(i)) if kind == rows.CODE else None
-            for i, kind in enumerate(task)
+        names = ("task", "problem_id", "tests", "checker", "limits", "reference", "preamble")
+        columns = (task, problem_id, tests, checker, limits, reference, preamble)
+        batch = {
+            i: dict(zip(names, row, strict=True))
+            for i, row in enumerate(zip(*columns, strict=True))
+        }
+        programs = self._programs(batch, dict(enumerate(completions)))
+        answers, seconds = await self._answers(self._send(programs))
+        await self.aclose()  # what was begun in vain
+        self._check(list(answers.values()))
+        self._scored = [
+            self._score(row, programs.get(i), answers.get(i)) for i, row in batch.items()
         ]
-        verdicts = [_verdict(kind, i in programs, answers.get(i)) for i, kind in enumerate(task)]
+        rewards = [scored.reward for scored in self._scored]
+        verdicts = [scored.verdict for scored in self._scored]
         if log_extra is not None:
             log_extra("verdict", verdicts)
         if log_metric is not None:
             _log_code(log_metric, rewards, verdicts, answers, seconds)
         return rewards
 
-    async def _execute(self, programs: Mapping[int, ExecuteProgram]) -> dict[int, Answer]:
+    # --- programs and their answers --------------------------------------------------------
+
+    def _programs(
+        self, batch: Mapping[int, rows.Row], completions: Mapping[int, Completion]
+    ) -> dict[int, ExecuteProgram]:
+        """The programs of the code rows that have one."""
+        programs = {}
+        for i, row in batch.items():
+            if row["task"] != rows.CODE:
+                continue
+            code = self._extract(completion_text(completions[i]))
+            if code is not None:
+                id = f"{row['problem_id']}/{i}"
+                columns = (row[name] for name in ("tests", "checker", "limits", "preamble"))
+                programs[i] = rows.program(id, code, *columns)
+        return programs
+
+    def _send(self, programs: Mapping[int, ExecuteProgram]) -> dict[int, _Asked]:
         """Each different program once: a policy repeats itself."""
-        if not programs:
-            return {}
         keys = {i: p.model_dump_json(exclude={"id"}) for i, p in programs.items()}
-        distinct = {key: programs[i] for i, key in keys.items()}
-        answered = await self._executor.execute(list(distinct.values()), return_exceptions=True)
-        by_key = dict(zip(distinct, answered, strict=True))
-        answers = {i: by_key[key] for i, key in keys.items()}
-        self._check(list(answers.values()))
-        return answers
+        fresh = {key: programs[i] for i, key in keys.items() if key not in self._asked}
+        if fresh:
+            request = asyncio.create_task(self._execute(list(fresh.values())))
+            self._asked |= {key: _Asked(request, n) for n, key in enumerate(fresh)}
+        return {i: self._asked[key] for i, key in keys.items()}
+
+    async def _execute(self, programs: Sequence[ExecuteProgram]) -> tuple[list[Answer], float]:
+        began = time.monotonic()
+        answers = await self._executor.execute(programs, return_exceptions=True)
+        return answers, time.monotonic() - began
+
+    async def _answers(self, asked: Mapping[int, _Asked]) -> tuple[dict[int, Answer], float]:
+        """The answers, and the seconds that the slowest request took."""
+        began = time.monotonic()
+        requests = list({one.request: None for one in asked.values()})
+        answered = dict(zip(requests, await asyncio.gather(*requests), strict=True))
+        self._waited += time.monotonic() - began
+        slowest = max((seconds for _, seconds in answered.values()), default=0.0)
+        return {i: answered[one.request][0][one.index] for i, one in asked.items()}, slowest
 
     def _check(self, answers: Sequence[Answer]) -> None:
         errors = [a for a in answers if isinstance(a, ExecutorError)]
@@ -203,40 +291,32 @@ class ExecutionReward:
                 "check the executor and its log, then go on from the last checkpoint with --resume"
             )
 
-    def _keep(
-        self,
-        problem_id: Sequence[str],
-        reference: Sequence[str],
-        programs: Mapping[int, ExecuteProgram],
-        answers: Mapping[int, Answer],
-    ) -> None:
-        for i, answer in answers.items():
-            if isinstance(answer, ExecuteResult):
-                program = programs[i]
-                self._rollouts.append(
-                    Rollout(problem_id[i], program.code, program.tests, answer, reference[i])
-                )
+    def _score(
+        self, row: rows.Row, program: ExecuteProgram | None, answer: Answer | None
+    ) -> Scored:
+        if row["task"] != rows.CODE:
+            return Scored(None)
+        if program is None:
+            return Scored(0.0, "no_code")
+        if not isinstance(answer, ExecuteResult):
+            return Scored(None, "no_answer")
+        rollout = _rollout(program, row, answer)
+        return Scored(self._reward(answer), str(answer.verdict), rollout)
 
-    def _reward(self, has_program: bool, answer: Answer | None) -> float | None:
-        if not has_program:
-            return 0.0
-        if not isinstance(answer, ExecuteResult) or answer.passed is None:
+    def _reward(self, answer: ExecuteResult) -> float | None:
+        if answer.passed is None:
             return None
         if self._mode == "fraction":
             return answer.passed / answer.total
         return float(answer.verdict is Verdict.ACCEPTED)
 
 
+def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> Rollout:
+    return Rollout(row["problem_id"], program.code, program.tests, answer, row["reference"])
+
+
 def _judged(answer: Answer) -> bool:
     return isinstance(answer, ExecuteResult) and answer.passed is not None
-
-
-def _verdict(kind: str, has_program: bool, answer: Answer | None) -> str | None:
-    if kind != rows.CODE:
-        return None
-    if not has_program:
-        return "no_code"
-    return str(answer.verdict) if isinstance(answer, ExecuteResult) else "no_answer"
 
 
 def _log_code(
@@ -268,7 +348,13 @@ class AlignmentReward:
         self.__name__ = "alignment"
         self._format = format
         self._score = exact_fraction if scoring == "fraction" else paper_reward
+        self._scored: list[Scored] = []
         self._outcomes: list[Outcome] = []
+
+    def take_scored(self) -> list[Scored]:
+        """What the last call found, a row each."""
+        taken, self._scored = self._scored, []
+        return taken
 
     def take_outcomes(self) -> list[Outcome]:
         """The questions answered since the last call, each with its whole group."""
@@ -287,22 +373,20 @@ class AlignmentReward:
         **_: Any,
     ) -> list[float | None]:
         """Return the reward of each alignment row, None for the others."""
-        rewards: list[float | None] = [None] * len(completions)
-        parsed = 0
+        self._scored = [Scored(None)] * len(completions)
         for text, places in _groups(task, sample).items():
             question = AlignmentSample.model_validate_json(text)
             given = [self._format.parse(completion_text(completions[i]), question) for i in places]
             scores = [self._score(answer, question.answers) for answer in given]
-            for i, score in zip(places, scores, strict=True):
-                rewards[i] = score
-            parsed += sum(answer is not None for answer in given)
+            for i, answer, score in zip(places, given, scores, strict=True):
+                self._scored[i] = Scored(score, given=answer)
             self._outcomes.append(Outcome(question, given, scores))
-        scored = [r for r in rewards if r is not None]
+        scored = [(s.reward, s.given) for s in self._scored if s.reward is not None]
         if log_metric is not None and scored:
-            log_metric("alignment/reward", sum(scored) / len(scored))
-            log_metric("alignment/exact", sum(r > 1 - 1e-9 for r in scored) / len(scored))
-            log_metric("alignment/parsed", parsed / len(scored))
-        return rewards
+            log_metric("alignment/reward", sum(r for r, _ in scored) / len(scored))
+            log_metric("alignment/exact", sum(r > 1 - 1e-9 for r, _ in scored) / len(scored))
+            log_metric("alignment/parsed", sum(g is not None for _, g in scored) / len(scored))
+        return [one.reward for one in self._scored]
 
 
 def _groups(task: Sequence[str], sample: Sequence[str]) -> dict[str, list[int]]:

@@ -1,6 +1,6 @@
 """Train from a recipe: ``coderl train RECIPE.yaml [--field value …]``.
 
-Simplifications: one policy, no critic; rollouts are judged before the update begins (no overlap);
+Simplifications: one policy, no critic; no update begins before all its rollouts are judged;
 evaluation is the sampled pass rate on held-out problems. Several processes: ``accelerate launch``
 with ``executor.url`` set, so that all of them share one executor.
 """
@@ -18,6 +18,10 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PrinterCallback, set_seed
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
@@ -27,7 +31,13 @@ from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.store import SampleStore
-from trainer_client.callbacks import MetricsFile, PoolCheckpoint, Progress, StopOnInterrupt
+from trainer_client.callbacks import (
+    METRICS_FILE,
+    MetricsFile,
+    PoolCheckpoint,
+    Progress,
+    StopOnInterrupt,
+)
 from trainer_client.client import ExecutorClient
 from trainer_client.config import (
     ConfigError,
@@ -38,6 +48,7 @@ from trainer_client.config import (
     Muon,
     Recipe,
     load_recipe,
+    save_recipe,
 )
 from trainer_client.data.problem import DataError, load_problems
 from trainer_client.data.rows import to_dataset
@@ -46,11 +57,14 @@ from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, device_dtype, load_policy
 from trainer_client.optimizers import muon_and_adamw
 from trainer_client.rewards import ExecutionReward, NoVerdicts, import_object, resolve_extract
+from trainer_client.samples import SampleLog
 from trainer_client.trainer import CodeRLPlusTrainer
 
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 
 CLOSE_SECONDS = 10.0
+RECIPE_FILE = "recipe.yaml"
+"""The recipe as it was run, with its overrides, in the output directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,8 @@ class RunResult:
     """What a run left behind."""
 
     output_dir: Path
-    """The trained model, ``checkpoint-*``, ``metrics.jsonl``, ``executor.log``."""
+    """The trained model, ``checkpoint-*``, ``recipe.yaml``, ``metrics.jsonl``, ``samples.jsonl``,
+    ``executor.log``."""
     steps: int
     interrupted: bool
     metrics: dict[str, float]
@@ -101,6 +116,8 @@ def _run(recipe: Recipe, trainer: CodeRLPlusTrainer) -> RunResult:
     resume_from = _resume_from(recipe)
     stop = StopOnInterrupt()
     trainer.add_callback(stop)
+    if trainer.accelerator.is_main_process:
+        save_recipe(recipe, recipe.output_dir / RECIPE_FILE)
     evaluation = recipe.evaluation
     metrics: dict[str, float] = {}
     if evaluation.data is not None and evaluation.at_start and resume_from is None:
@@ -124,6 +141,7 @@ def _training(recipe: Recipe, policy: Policy, urls: list[str]) -> Iterator[CodeR
     try:
         yield trainer
     finally:
+        trainer.close()
         closing = asyncio.run_coroutine_threadsafe(client.aclose(), trainer.async_loop)
         closing.result(CLOSE_SECONDS)
 
@@ -141,6 +159,7 @@ def build_trainer(recipe: Recipe, policy: Policy, client: ExecutorClient) -> Cod
         code_reward=code_reward,
         alignment=alignment,
         algorithm=_algorithm(recipe, arguments),
+        samples=_samples(recipe),
         model=model,
         processing_class=tokenizer,
         args=arguments,
@@ -176,6 +195,7 @@ def _arguments(recipe: Recipe) -> GRPOConfig:
         "disable_tqdm": True,
         "reward_weights": _reward_weights(recipe),
     }
+    _check_reporting(recipe.grpo.get("report_to"))
     if recipe.algorithm is not None:
         settings = ALGORITHMS[recipe.algorithm.type]
         defaults |= {**settings.values, **settings.defined_by}
@@ -193,6 +213,20 @@ def _algorithm(recipe: Recipe, arguments: GRPOConfig) -> Algorithm | None:
     return Algorithm(recipe.algorithm, arguments.max_completion_length, recipe.seed)
 
 
+def _check_reporting(chosen: str | list[str] | None) -> None:
+    """Every place to report to is known and its package installed, before anything starts."""
+    names = [chosen] if isinstance(chosen, str) else chosen or []
+    available = get_available_reporting_integrations()  # type: ignore[no-untyped-call]
+    for name in (name for name in names if name not in ("none", "all", *available)):
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(INTEGRATION_TO_CALLBACK)
+            raise ConfigError(f"grpo.report_to is {name!r}; it has to be none, all, or of: {known}")
+        raise ConfigError(
+            f"grpo.report_to is {name!r}, whose package is not installed: pip install {name}, or "
+            f"leave it out (the metrics are in {METRICS_FILE} in any case)"
+        )
+
+
 def _reward_weights(recipe: Recipe) -> list[float]:
     code = recipe.reward.weight
     return [code, recipe.alignment.weight] if recipe.alignment.enabled else [code]
@@ -204,6 +238,12 @@ def _alignment(recipe: Recipe, client: ExecutorClient) -> Alignment | None:
         return None
     store = SampleStore(recipe.output_dir)
     return Alignment(config, _format(config.questions.format), client, recipe.seed, store)
+
+
+def _samples(recipe: Recipe) -> SampleLog | None:
+    if not recipe.logging.samples:
+        return None
+    return SampleLog(recipe.output_dir, recipe.logging, recipe.seed)
 
 
 def _format(name: str) -> AlignmentFormat:

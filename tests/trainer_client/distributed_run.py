@@ -20,6 +20,7 @@ class Observed(CodeRLPlusTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
         assert self.alignment is not None
+        self.settle()
         groups = output["prompt_ids"].unflatten(0, (-1, self.num_generations))
         sampling = {k: v for k, v in self._metrics["train"].items() if "dynamic_sampling" in k}
         SEEN.append(

@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from trainer_client.report import Curve, Failure, Report, Row, estimate, smooth, write_report
+from trainer_client.report import (
+    Curve,
+    Failure,
+    Report,
+    Rollout,
+    Row,
+    Shares,
+    TracedLine,
+    estimate,
+    smooth,
+    write_report,
+)
 from trainer_client.statistics import Interval
 
 
@@ -72,6 +83,39 @@ def test_conclusion_depends_on_whether_the_interval_excludes_zero(
     difference: float, conclusion: str
 ) -> None:
     assert row(interval(difference)).conclusion == conclusion
+
+
+def test_programs_questions_and_verdicts_of_training_are_shown(tmp_path: Path) -> None:
+    report = Report(
+        title="t",
+        verdicts=Shares(steps=[1, 2], of={"accepted": [0.2, 0.5], "<x>": [0.8, 0.5]}),
+        rollouts=[
+            Rollout(
+                step=7,
+                prompt="<prompt>",
+                completion="print(<b>)",
+                verdict="runtime_error",
+                reward=0.0,
+                failed={"input": "<i>", "got": "KeyError: 1"},
+                trace=[
+                    TracedLine(text="for x in <y>:", visits=3, values={"x": "1, …, '<z>'"}),
+                    TracedLine(text="  boom(x)", visits=1, raised=True),
+                ],
+            )
+        ],
+        questions=[example().failures[0].model_copy(update={"step": 7, "statement": ""})],
+    )
+    page = write_report(report, tmp_path).read_text()
+    for text in ("Step 7", "&lt;prompt&gt;", "print(&lt;b&gt;)", "&lt;i&gt;", "KeyError: 1"):
+        assert text in page
+    for text in ("×3", "x = 1, …, &#39;&lt;z&gt;&#39;", "boom(x)", "share of each verdict"):
+        assert text in page
+    assert "<b>" not in page and "<script" not in page and 'src="http' not in page
+
+
+def test_shares_need_a_value_for_each_step() -> None:
+    with pytest.raises(ValidationError, match="'accepted': 2 steps but 1 values"):
+        Shares(steps=[1, 2], of={"accepted": [0.5]})
 
 
 def test_curve_needs_a_value_for_each_step() -> None:

@@ -1,5 +1,6 @@
 """Rewards as TRL calls them, judged by the real executor under gVisor."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
@@ -72,9 +73,11 @@ async def test_binary_is_one_only_when_all_tests_pass(client: ExecutorClient) ->
     assert logged["code/verdict/no_code"] == 1
     assert (logged["executor/programs"], logged["executor/failures"]) == (3, 0)
     assert logged["executor/latency_seconds"] > 0
-    rollouts = reward.take_rollouts()
-    assert [r.failed for r in rollouts] == [False, True, True]
-    assert reward.take_rollouts() == []
+    rollouts = [scored.rollout for scored in reward.take_scored()]
+    assert [r and r.failed for r in rollouts] == [False, True, True, None]
+    assert reward.take_scored() == []
+    assert 0 < reward.take_waited() < 60
+    assert reward.take_waited() == 0
 
 
 @pytest.mark.gvisor
@@ -93,6 +96,39 @@ async def test_equal_programs_are_run_once_and_rewarded_alike(client: ExecutorCl
 
 
 @pytest.mark.gvisor
+async def test_what_was_begun_is_awaited_and_not_sent_again(client: ExecutorClient) -> None:
+    """A row at a time, as completions end; then the whole batch, with one program never begun."""
+    reward = ExecutionReward(client)
+    batch = dict.fromkeys(range(4), code_row(DOUBLE))
+    texts = [SQUARE, RIGHT, SQUARE, BROKEN]
+    await reward.begin(batch, {2: SQUARE})
+    await reward.begin(batch, {1: RIGHT, 0: SQUARE})
+    rollouts = await reward.judge(batch, dict(enumerate(texts[:3])) | {3: "no code"})
+    assert [r.failed for r in rollouts] == [True, False, True]
+    assert client.stats().programs == 2
+    reward.take_waited()
+    rewards, logged, _ = await score(reward, *texts)
+    assert rewards == [0.0, 1.0, 0.0, 0.0]
+    assert client.stats().programs == 3
+    assert logged["executor/programs"] == 4
+    assert reward.take_waited() <= logged["executor/latency_seconds"] + 0.1
+
+
+@pytest.mark.gvisor
+async def test_what_was_begun_in_vain_is_given_up(client: ExecutorClient) -> None:
+    reward = ExecutionReward(client)
+    forever = "```python\nwhile True: pass\n```"
+    before = asyncio.all_tasks()
+    await reward.begin({0: code_row(DOUBLE)}, {0: forever})
+    assert (await score(reward, RIGHT))[0] == [1.0]
+    await reward.begin({0: code_row(DOUBLE)}, {0: forever})
+    await reward.aclose()
+    await asyncio.sleep(0.1)
+    assert not asyncio.all_tasks() - before
+    assert client.stats().programs <= 3
+
+
+@pytest.mark.gvisor
 async def test_conversations_are_read_and_alignment_rows_left_out(client: ExecutorClient) -> None:
     rows = [code_row(DOUBLE), alignment_row(QUESTION, "?")]
     spoken = [{"role": "assistant", "content": RIGHT}]
@@ -108,7 +144,7 @@ async def test_no_verdict_is_none_and_too_many_batches_of_it_an_error() -> None:
         assert rewards == [None, 0.0]
         assert verdicts == ["no_answer", "no_code"]
         assert logged["executor/failures"] == 1
-        assert reward.take_rollouts() == []
+        assert [scored.rollout for scored in reward.take_scored()] == [None, None]
         with pytest.raises(NoVerdicts, match="2 batches in a row.*--resume"):
             await score(reward, RIGHT)
 

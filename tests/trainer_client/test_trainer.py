@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -15,20 +16,24 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import GenerationConfig
+from transformers.integrations import is_tensorboard_available, is_wandb_available
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import split_tensor_dict
 
 from tests.service import KEY, Service
-from tests.trainer_client.tiny_policy import save_tiny_policy
+from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
 from trainer_client import train
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
 from trainer_client.callbacks import METRICS_FILE
 from trainer_client.client import ExecutorClient
-from trainer_client.config import Recipe
+from trainer_client.config import ConfigError, Recipe, load_recipe
 from trainer_client.models import load_policy
 from trainer_client.rewards import ExecutionReward, NoVerdicts
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.samples import FILE_NAME as SAMPLES_FILE
+from trainer_client.samples import AskedSample, CodeSample, read_samples
+from trainer_client.trainer import _COMPLETIONS, _IDS, CodeRLPlusTrainer
 
 pytestmark = pytest.mark.gvisor
 
@@ -123,11 +128,19 @@ def test_both_objectives_are_trained_and_reported_apart(fields: dict[str, Any]) 
         assert entry["executor/failures"] == 0
         assert entry["executor/latency_seconds"] > 0
         assert entry["alignment/pool"] == 6
+        assert 0 <= entry["executor/wait_share"] < 1
+        assert 0 <= entry["executor/wait_seconds"] < entry["executor/wait_share"] * 600 + 1e-9
+        assert entry["tokens/per_second"] > 0
+        assert (entry["tokens/alignment"] > 0) == (entry is not first)
+    totals = [entry["tokens/generated"] for entry in (first, second, third)]
+    each = [entry["tokens/code"] + entry["tokens/alignment"] for entry in (first, second, third)]
+    assert totals == [sum(each[: i + 1]) for i in range(3)]
     assert (chosen.output_dir / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize(
-    ("mode", "sizes"), [("append", [6, 8]), ("replace", [6, 6]), ("off", [6, 6])]
+    ("mode", "sizes"),
+    [("append", [6, 8]), ("replace", [6, 6]), ("same_step", [8, 8]), ("off", [6, 6])],
 )
 def test_batches_hold_whole_groups(
     fields: dict[str, Any], spy: type[Spy], mode: str, sizes: list[int]
@@ -143,14 +156,83 @@ def test_batches_hold_whole_groups(
         assert batch["advantages"].view(-1, GROUP).sum(1).abs().max() < 1e-4
 
 
-def test_an_appended_batch_splits_into_steps_without_a_remainder(
-    fields: dict[str, Any], spy: type[Spy]
+def test_one_call_or_two_generate_the_same_kind_of_batch(
+    fields: dict[str, Any], spy: type[Spy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs and answers in one call, as on an accelerator, or apart, as on a processor."""
+    seen = []
+    for apart in (True, False):
+        monkeypatch.setattr(Spy, "answers_apart", property(lambda _, a=apart: a, lambda *_: None))
+        name = str(Path(fields["output_dir"]) / str(apart))
+        chosen = recipe(fields, alignment={"groups": 2}, output_dir=name)
+        train.run(chosen)
+        entry = metrics(chosen)[1]
+        assert entry["tokens/code"] == 6 * 8 and entry["tokens/alignment"] == 4 * 8
+        seen.append({k: v for k, v in entry.items() if k.startswith("completions/")})
+    assert seen[0] == seen[1]
+    assert seen[0]["completions/mean_length"] == 8
+    assert [len(batch["advantages"]) for batch in spy.batches] == [6, 10, 6, 10]
+
+
+@pytest.mark.parametrize(("mode", "first"), [("append", 2), ("same_step", 4)])
+def test_a_grown_batch_splits_into_steps_without_a_remainder(
+    fields: dict[str, Any], spy: type[Spy], mode: str, first: int
 ) -> None:
     """Three slices of one group each, grown by three groups: TRL drops what does not divide."""
     grpo = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}
-    train.run(recipe(fields, grpo=grpo, alignment={"groups": 3}))
+    train.run(recipe(fields, grpo=grpo, alignment={"groups": 3, "mode": mode}))
     sizes = [[len(s["advantages"]) for s in split_tensor_dict(b, 3)] for b in spy.batches]
-    assert sizes == [[2, 2, 2], [4, 4, 4]]
+    assert sizes == [[first] * 3, [4, 4, 4]]
+
+
+def test_questions_of_the_same_step_are_about_its_own_failures(
+    fields: dict[str, Any], spy: type[Spy]
+) -> None:
+    chosen = recipe(fields, alignment={"groups": 2, "mode": "same_step"})
+    train.run(chosen)
+    tokenizer = load_policy(chosen.model, chosen.output_dir)[1]
+    for batch in spy.batches:
+        texts = tokenizer.batch_decode(batch["completion_ids"][:6], skip_special_tokens=True)
+        written = {any_program(text) for text in texts}
+        for i in (6, 8):
+            question = tokenizer.decode(batch["prompt_ids"][i], skip_special_tokens=True)
+            assert any(program in question for program in written)
+    for entry in metrics(chosen):
+        assert (entry["alignment/groups"], entry["alignment/pool"]) == (2, 6)
+        assert entry["executor/wait_seconds"] > 0
+
+
+def test_programs_are_sent_while_others_are_still_written(
+    fields: dict[str, Any], policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy for which a sixth of all tokens end a completion, so they end at their own times."""
+    begun: list[int] = []
+
+    class Watched(ExecutionReward):
+        async def begin(self, batch: Any, completions: Any) -> None:
+            begun.append(len(completions))
+            await super().begin(batch, completions)
+
+    monkeypatch.setattr(train, "ExecutionReward", Watched)
+    ending = shutil.copytree(policy, tmp_path / "ending")
+    GenerationConfig(eos_token_id=list(range(40)), pad_token_id=257).save_pretrained(ending)
+    grpo = {"max_steps": 1, "max_completion_length": 24}
+    chosen = recipe(fields, model={"path": str(ending)}, grpo=grpo)
+    train.run(chosen)
+    *early, final = begun
+    assert final == 6
+    assert len(early) > 1 and sum(early) <= 6
+    assert metrics(chosen)[0]["code/verdict/wrong_answer"] == 6
+
+
+def test_too_few_failures_of_the_same_step_make_a_smaller_batch(
+    fields: dict[str, Any], spy: type[Spy]
+) -> None:
+    """Six questions for fifty groups, and none at all where every question is too long."""
+    alignment: dict[str, Any] = {"groups": 50, "mode": "same_step"}
+    train.run(recipe(fields, alignment=alignment))
+    train.run(recipe(fields, alignment={**alignment, "max_prompt_tokens": 16}))
+    assert [len(batch["advantages"]) for batch in spy.batches] == [18, 18, 6, 6]
 
 
 def test_groups_that_would_not_split_are_refused(fields: dict[str, Any]) -> None:
@@ -186,10 +268,13 @@ def test_evaluation_asks_no_questions_and_leaves_the_pool_alone(
     assert [entry["alignment/pool"] for entry in metrics(chosen)] == [6, 6]
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize(
+    ("optimizer", "mode"), [("adamw", "append"), ("adamw", "same_step"), ("muon", "append")]
+)
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    fields: dict[str, Any], optimizer: str, tmp_path: Path
+    fields: dict[str, Any], optimizer: str, mode: str, tmp_path: Path
 ) -> None:
+    fields["alignment"]["mode"] = mode
     fields = {**fields, "optimizer": {"type": optimizer, **MUON.get(optimizer, {})}}
     fields["reward"] = {**fields["reward"], "type": "fraction"}
     grpo = {"max_steps": 4, "save_steps": 2}
@@ -209,6 +294,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     assert pools[0] == pools[1]
     assert pools[0].count("\n") == 6
     assert [entry["step"] for entry in metrics(resumed)] == [3, 4]
+    assert metrics(resumed)[-1]["tokens/generated"] == metrics(straight)[-1]["tokens/generated"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -279,7 +365,27 @@ def test_the_private_names_used_still_exist_in_trl() -> None:
         assert name in source
     own = {n for n in vars(CodeRLPlusTrainer) if callable(getattr(CodeRLPlusTrainer, n))}
     overridden = own & set(dir(GRPOTrainer)) - {"__init__"}
-    assert overridden == {"_generate_and_score_completions"}
+    assert overridden == {"_generate_and_score_completions", "_generate"}
+
+
+def test_trl_uses_what_generation_returns_as_this_trainer_relies_on() -> None:
+    """Rows and prompts are lists that it goes on with, completions have the place they have."""
+    assert list(inspect.signature(GRPOTrainer._generate).parameters) == ["self", "prompts"]
+    source = inspect.getsource(GRPOTrainer._generate)
+    returned = source.rsplit("return ", 1)[1].strip().split(", ")
+    assert (returned[_IDS], returned[_COMPLETIONS]) == ("completion_ids", "completions")
+    assert len(returned) == 8
+    method = inspect.getsource(GRPOTrainer._generate_and_score_completions)
+    generating = method.index("= self._generate(prompts)")
+    assert method.index('prompts = [x["prompt"] for x in inputs]') < generating
+    assert "self._calculate_rewards(inputs, prompts, completions" in method[generating:]
+    assert "len(inputs)" not in method[generating:]
+    lengths = set(re.findall(r'"completions/(\w+)"', source))
+    each = ("min", "max", "mean")
+    expected = {f"{kind}{of}_length" for kind in each for of in ("", "_terminated")}
+    assert lengths == {"clipped_ratio", *expected}
+    assert "unwrapped_model.generate(" in inspect.getsource(GRPOTrainer._generate_single_turn)
+    assert "self.eos_token_ids" in source
 
 
 def test_what_the_algorithms_count_on_still_exists_in_trl() -> None:
@@ -310,3 +416,55 @@ def test_rewards_are_recognized_as_asynchronous_and_named() -> None:
     reward = ExecutionReward(ExecutorClient("http://127.0.0.1:9"))
     assert is_async_callable(reward)
     assert get_callable_name(reward) == "code"
+
+
+def test_a_run_keeps_samples_of_both_tasks_and_the_recipe(fields: dict[str, Any]) -> None:
+    chosen = recipe(fields, grpo={"max_steps": 3}, logging={"every": 2, "rollouts": 2})
+    train.run(chosen)
+    samples = read_samples(chosen.output_dir)
+    code = [s for s in samples if isinstance(s, CodeSample)]
+    asked = [s for s in samples if isinstance(s, AskedSample)]
+    assert [s.step for s in code] == [1, 1, 3, 3]
+    assert [s.step for s in asked] == [3, 3]
+    for sample in code:
+        assert (sample.verdict, sample.reward) == ("wrong_answer", 0)
+        assert sample.program == any_program(sample.completion)
+        assert sample.failed is not None
+        assert sample.failed.got in ("0\n", "1\n")
+        assert sample.failed.test == {
+            "kind": "stdio",
+            "stdout": "0\n" if sample.failed.number == 1 else "never\n",
+        }
+    for question in asked:
+        assert question.program.startswith("text = ")
+        assert "last" in question.answers
+        assert question.given is None or set(question.given) <= set(question.answers)
+    saved = load_recipe(chosen.output_dir / train.RECIPE_FILE)
+    assert saved == chosen
+
+
+def test_samples_of_steps_done_again_are_replaced(fields: dict[str, Any]) -> None:
+    chosen = recipe(fields, grpo={"max_steps": 2, "save_steps": 1}, logging={"every": 1})
+    train.run(chosen)
+    first = (chosen.output_dir / SAMPLES_FILE).read_text()
+    shutil.rmtree(chosen.output_dir / "checkpoint-2")
+    train.run(chosen.model_copy(update={"resume": True}))
+    assert (chosen.output_dir / SAMPLES_FILE).read_text() == first
+    train.run(recipe(fields, logging={"samples": False}, output_dir=str(chosen.output_dir / "b")))
+    assert not (chosen.output_dir / "b" / SAMPLES_FILE).exists()
+
+
+def test_tensorboard_gets_the_metrics(fields: dict[str, Any]) -> None:
+    if not is_tensorboard_available():
+        pytest.skip("no tensorboard: pip install tensorboard")
+    chosen = recipe(fields, grpo={"report_to": "tensorboard", "max_steps": 1})
+    train.run(chosen)
+    (events,) = chosen.output_dir.glob("**/events.out.tfevents.*")
+    assert b"executor/wait_share" in events.read_bytes()
+
+
+def test_a_place_to_report_to_that_is_not_installed_is_refused(fields: dict[str, Any]) -> None:
+    if is_wandb_available():
+        pytest.skip("wandb is installed")
+    with pytest.raises(ConfigError, match="pip install wandb"):
+        train.run(recipe(fields, grpo={"report_to": "wandb"}))

@@ -17,10 +17,13 @@ from tests.trainer_client.tiny_policy import save_tiny_policy
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 240
-ALGORITHMS: dict[str, Any] = {
-    "trl": None,
-    "global": {"type": "reinforce_pp", "dynamic_sampling": {"enabled": True, "max_rounds": 4}},
+SAMPLED_AGAIN = {"type": "reinforce_pp", "dynamic_sampling": {"enabled": True, "max_rounds": 4}}
+RUNS: dict[str, dict[str, Any]] = {
+    "trl": {},
+    "global": {"algorithm": SAMPLED_AGAIN},
+    "same_step": {"mode": "same_step"},
 }
+ROWS = {"trl": (4, 6), "global": (4, 6), "same_step": (6, 6)}
 
 Seen = list[dict[str, Any]]
 
@@ -29,13 +32,13 @@ Seen = list[dict[str, Any]]
 def seen(
     live_executor: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Seen, Seen]]:
-    """Of each algorithm, what the two processes saw of their two steps. One launch for all."""
+    """Of each run, what the two processes saw of their two steps. One launch for all."""
     folder = tmp_path_factory.mktemp("distributed")
     problems = folder / "problems.jsonl"
     tests = [{"kind": "stdio", "stdout": text} for text in ("0\n", "never\n")]
     rows = [{"id": f"p{i}", "prompt": f"Problem {i:02}.", "tests": tests} for i in range(24)]
     problems.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    recipe = {
+    recipe: dict[str, Any] = {
         "model": {"type": "hf", "path": str(save_tiny_policy(folder / "policy"))},
         "data": {"type": "jsonl", "paths": [str(problems)]},
         "executor": {"url": live_executor.url},
@@ -48,21 +51,23 @@ def seen(
             "max_completion_length": 8,
         },
     }
-    for name, algorithm in ALGORITHMS.items():
+    for name, fields in RUNS.items():
         (folder / name).mkdir()
-        own = {**recipe, "algorithm": algorithm, "output_dir": str(folder / name / "out")}
+        own = {**recipe, "algorithm": fields.get("algorithm")}
+        own["alignment"] = {**recipe["alignment"], "mode": fields.get("mode", "append")}
+        own["output_dir"] = str(folder / name / "out")
         (folder / name / "recipe.yaml").write_text(yaml.safe_dump(own))
     subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
             Path(__file__).with_name("distributed_run.py"),
-            *(folder / name / "recipe.yaml" for name in ALGORITHMS),
+            *(folder / name / "recipe.yaml" for name in RUNS),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "CODERL_API_KEY": KEY, "OMP_NUM_THREADS": "1"},
         check=True,
         timeout=SECONDS,
     )
-    return {name: (_read(folder / name, 0), _read(folder / name, 1)) for name in ALGORITHMS}
+    return {name: (_read(folder / name, 0), _read(folder / name, 1)) for name in RUNS}
 
 
 def _read(folder: Path, rank: int) -> Seen:
@@ -71,13 +76,13 @@ def _read(folder: Path, rank: int) -> Seen:
 
 
 @pytest.mark.gvisor
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("run", RUNS)
 def test_two_processes_share_the_questions_of_both(
-    seen: dict[str, tuple[Seen, Seen]], algorithm: str
+    seen: dict[str, tuple[Seen, Seen]], run: str
 ) -> None:
-    ours, theirs = seen[algorithm]
-    for a, b, rows_each in zip(ours, theirs, (4, 6), strict=True):
-        assert a["rows"] == b["rows"] == rows_each
+    ours, theirs = seen[run]
+    for a, b, expected in zip(ours, theirs, ROWS[run], strict=True):
+        assert a["rows"] == b["rows"] == expected
         assert a["whole"] and b["whole"]
         assert a["all_tokens"] == b["all_tokens"] == sum(a["tokens"]) + sum(b["tokens"])
         assert a["pool"] == b["pool"]

@@ -37,6 +37,11 @@ class Alignment:
         """Whether the questions are about the policy's own programs."""
         return self.config.prebuilt is None
 
+    @property
+    def same_step(self) -> bool:
+        """Whether a step asks about its own failures."""
+        return self.config.mode == "same_step"
+
     def share(self, progress: float) -> float:
         """Of the planned alignment groups, those to ask now. ``progress``: 0 at the run's start, 1
         at its end."""
