@@ -107,6 +107,7 @@ HYPOTHESES: dict[str, Fields] = {
     "downstream": _aligned(6, questions={"downstream": True, "skip_copied": True}),
     "near_misses": _aligned(6, questions={"from_groups": "mixed"}),
     "decaying": _aligned(6, schedule="linear"),
+    "same_step": _aligned(6, mode="same_step"),
     "commented_grpo": _plain(15),
     "commented": _aligned(
         6,

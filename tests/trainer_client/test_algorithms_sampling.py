@@ -173,6 +173,7 @@ def test_failures_of_every_round_can_become_questions(fields: dict[str, Any]) ->
     """A scripted verdict says nothing of the tests, so every failure is dropped, and counted."""
     trainer = build(fields, sampling("dapo"))
     step(trainer)
+    trainer.settle()
     assert metric(trainer, "alignment/dropped/no_input") > GROUPS * GROUP
 
 
