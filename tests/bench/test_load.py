@@ -56,4 +56,4 @@ def test_an_unknown_benchmark_names_the_known() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     words = " ".join(done.stderr.replace("│", "").split())  # without the frame around them
-    assert "there are: coverage, faults, load, privilege, throughput, trace" in words
+    assert "there are: coverage, faults, load, privilege, step, throughput, trace" in words

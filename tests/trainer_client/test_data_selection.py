@@ -264,7 +264,7 @@ async def test_rollouts_need_no_preamble_and_failures_can_be_asked_about(
     async with ExecutorClient(live_executor.url, KEY) as client:
         reward = ExecutionReward(client, "fraction")
         assert await reward([row["prompt"]] * 2, completions, **columns) == [1.0, 0.5]
-        rollouts = reward.take_rollouts()
+        rollouts = [one.rollout for one in reward.take_scored() if one.rollout is not None]
         ((question,), dropped) = await make_samples(rollouts, client, QuestionOptions(), step=0)
     assert rollouts[0].code == row["reference"] == made.preamble + made.reference
     assert (dropped, question.program) == ({}, made.preamble + wrong)
