@@ -17,6 +17,7 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trainer_client.alignment.objective import Alignment
+from trainer_client.step_lines import keep_steps
 
 __all__ = ["METRICS_FILE", "MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
 
@@ -32,10 +33,8 @@ class MetricsFile(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        path = _output_dir(args) / METRICS_FILE
-        if state.is_world_process_zero and path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            path.write_text("".join(x for x in lines if json.loads(x)["step"] <= state.global_step))
+        if state.is_world_process_zero:
+            keep_steps(_output_dir(args) / METRICS_FILE, lambda step: step <= state.global_step)
 
     def on_log(
         self,

@@ -19,6 +19,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import LoggingConfig
 from trainer_client.data import rows
 from trainer_client.rewards import Scored
+from trainer_client.step_lines import keep_steps, rewrite
 
 __all__ = ["FILE_NAME", "AskedSample", "CodeSample", "FailedTest", "SampleLog", "read_samples"]
 
@@ -114,8 +115,8 @@ class SampleLog(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero and self._path.is_file():
-            done = state.global_step
-            self._write([line for line in self._lines() if json.loads(line)["step"] <= done])
+            keep_steps(self._path, lambda step: step <= state.global_step)
+            self._count = len(self._lines())
 
     def _append(self, lines: Sequence[str]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,17 +124,12 @@ class SampleLog(TrainerCallback):
             file.writelines(lines)
         self._count += len(lines)
         if self._count > self._config.keep:
-            self._write(self._lines()[-ceil(_LEFT * self._config.keep) :])
+            newest = self._lines()[-ceil(_LEFT * self._config.keep) :]
+            rewrite(self._path, newest)
+            self._count = len(newest)
 
     def _lines(self) -> list[str]:
         return self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-
-    def _write(self, lines: Sequence[str]) -> None:
-        """In one piece: a reader, or a run that is killed, never finds half of it."""
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text("".join(lines), encoding="utf-8")
-        fresh.replace(self._path)
-        self._count = len(lines)
 
 
 def read_samples(directory: Path) -> list[CodeSample | AskedSample]:

@@ -18,6 +18,7 @@ from scipy.stats import t as student
 
 from experiments.documents import put
 from experiments.micro.__main__ import RESULTS
+from experiments.micro.design import ARMS, HYPOTHESES
 from experiments.micro.measure import SAMPLES, SURFACES, Measures
 from experiments.micro.run import Result
 
@@ -152,8 +153,6 @@ def _difference(
 def _ordered(
     results: dict[str, dict[int, Result]],
 ) -> list[tuple[str, dict[int, Result]]]:
-    from experiments.micro.design import ARMS, HYPOTHESES
-
     order = [*SURFACES, *ARMS, *HYPOTHESES]
     return [(arm, results[arm]) for arm in order if arm in results]
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from trainer_client.alignment.curriculum import Outcome
 from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.step_lines import keep_steps
 
 __all__ = ["FILE_NAME", "Asked", "SampleStore"]
 
@@ -41,10 +42,7 @@ class SampleStore:
 
     def take_back(self, step: int) -> None:
         """Forget what was asked in ``step`` and after."""
-        if self.path.is_file():
-            kept = [asked for asked in self if asked.step < step]
-            text = "".join(asked.model_dump_json() + "\n" for asked in kept)
-            self.path.write_text(text, encoding="utf-8")
+        keep_steps(self.path, lambda asked: asked < step)
 
     def __iter__(self) -> Iterator[Asked]:
         """From the first to the last; ``ValueError`` (pydantic's) at a malformed line."""
