@@ -170,8 +170,9 @@ class MicroData(_Section):
     split: Literal["warm_start", "train", "development", "held_out"] = "train"
     count: int = Field(1500, ge=1)
     seed: int = 1
-    hide: float = Field(0.2, ge=0, le=1)
-    """Probability that the statement hides an operation, to be found from the examples."""
+    hide: Annotated[float, Field(ge=0, le=1)] | Literal["one"] = 0.2
+    """Probability that a statement hides an operation, to be found from the examples; ``one``:
+    each hides exactly one."""
 
 
 DataConfig = Annotated[JsonlData | DatasetData | MicroData, Field(discriminator="type")]

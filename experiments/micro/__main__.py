@@ -20,7 +20,7 @@ RUNS = Path("runs/experiments/micro")
 def main() -> int:
     options = _options()
     began = time.monotonic()
-    config = ExecutorConfig(sandboxes=2)
+    config = ExecutorConfig(sandboxes=2, runtime=options.runtime)
     with (
         running_executor(config, RUNS / "executor.log") as (url,),
         ThreadPoolExecutor(options.workers) as workers,
@@ -66,6 +66,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=known, default=list(ARMS), metavar="ARM")
     parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
     parser.add_argument("--workers", type=int, default=2, help="runs at one time")
+    parser.add_argument(
+        "--runtime",
+        choices=["runsc", "docker", "unsafe-process"],
+        default="runsc",
+        help="of the executor; unsafe-process is five times as fast, for throw-away machines",
+    )
     return parser.parse_args()
 
 

@@ -1,18 +1,21 @@
 """What is compared: fixed before the runs whose results are reported.
 
-An arm is a set of recipe fields that differ from ``BASE``. In every arm a step generates 15 groups
-of 8 rollouts, code and questions together (``grpo_few`` only 9), and makes one optimizer step.
+An arm is a set of recipe fields that differ from ``BASE``. Every arm makes as many optimizer steps
+and generates about as many tokens in each: an answer is nearly three times as long as a program, so
+the arms have unequal numbers of groups. Only ``grpo_few`` has no more code than ``default``.
 """
 
 from copy import deepcopy
 from typing import Any
 
 from trainer_client.micro.model import Size
+from trainer_client.micro.problems import Hide
 from trainer_client.micro.warmstart import Phase
 
 __all__ = [
     "ARMS",
     "COMMENTED",
+    "HIDE",
     "HYPOTHESES",
     "SIZE",
     "STEPS",
@@ -22,7 +25,9 @@ __all__ = [
 ]
 
 GROUP = 8
-GROUPS = 15
+HIDE: Hide = "one"
+"""Every statement hides an operation. A start writes what a statement names nearly always right;
+what is left to learn is to find, from examples, the operation that does this to a string."""
 STEPS = 150
 SIZE = Size(width=128, layers=3, heads=8)
 TOKENS = 48
@@ -38,18 +43,19 @@ Fields = dict[str, Any]
 
 def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
     """The warm start: writing programs, predicting variables or the output of programs, and
-    predicting from the statement alone. It ends where sampled programs pass about every third
-    time and variables are predicted about every second: both objectives have room."""
+    predicting from the statement alone. It ends where sampled programs pass about every fourth
+    time and variables are predicted about every third: both objectives have room."""
     phase = Phase(
         steps=750,
         batch=32,
-        writing=0.3,
+        writing=0.4,
         bugs=0.0,
         muon_learning_rate=6e-3,
         adam_learning_rate=3e-3,
         seed=100 + seed,
         predicting=0.1,
         returned=0.3,
+        hide=HIDE,
         commented=commented,
     )
     return (phase,)
@@ -60,12 +66,11 @@ def start_of(arm: str) -> str:
     return "start_commented" if arm.startswith(COMMENTED) else "start"
 
 
-def _aligned(groups: int, **alignment: Any) -> Fields:
-    """So many of the groups are alignment questions, the rest code."""
-    code = (GROUPS - groups) * GROUP
+def _aligned(code: int, asked: int, **alignment: Any) -> Fields:
+    """Groups of programs and groups of answers in each step."""
     return {
-        "alignment": {"enabled": True, "groups": groups, **alignment},
-        "grpo": {"per_device_train_batch_size": code},
+        "alignment": {"enabled": True, "groups": asked, **alignment},
+        "grpo": {"per_device_train_batch_size": code * GROUP},
     }
 
 
@@ -89,28 +94,29 @@ _PAPER = {
 place of standard output, and the function's variables that of the module's."""
 
 ARMS: dict[str, Fields] = {
-    "grpo": _plain(15),
-    "grpo_few": _plain(9),
-    "paper": _aligned(6, questions=_PAPER),
-    "default": _aligned(6),
-    "passed_and_failed": _aligned(6, questions={"programs": "all"}),
-    "prebuilt": _aligned(6, prebuilt="{start}/prebuilt.jsonl"),
-    "output_only": _aligned(6, questions={"ask_return": True, "max_variables": 0}),
-    "alignment_alone": _aligned(6) | {"reward": {"weight": 0.0}},
-    "ratio_20": _aligned(3),
-    "ratio_60": _aligned(9),
+    "grpo": _plain(17),
+    "grpo_few": _plain(6),
+    "paper": _aligned(6, 4, questions=_PAPER),
+    "default": _aligned(6, 4),
+    "passed_and_failed": _aligned(6, 4, questions={"programs": "all"}),
+    "prebuilt": _aligned(6, 4, prebuilt="{start}/prebuilt.jsonl"),
+    "output_only": _aligned(10, 7, questions={"ask_return": True, "max_variables": 0}),
+    "alignment_alone": _aligned(6, 4) | {"reward": {"weight": 0.0}},
+    "ratio_20": _aligned(10, 3),
+    "ratio_60": _aligned(4, 5),
 }
 """``default``, ``paper`` and the ablations of ``default`` (ratio 0.4)."""
 
 HYPOTHESES: dict[str, Fields] = {
-    "spread": _aligned(6, choose="spread"),
-    "downstream": _aligned(6, questions={"downstream": True, "skip_copied": True}),
-    "near_misses": _aligned(6, questions={"from_groups": "mixed"}),
-    "decaying": _aligned(6, schedule="linear"),
-    "same_step": _aligned(6, mode="same_step"),
-    "commented_grpo": _plain(15),
+    "spread": _aligned(6, 4, choose="spread"),
+    "downstream": _aligned(6, 4, questions={"downstream": True, "skip_copied": True}),
+    "near_misses": _aligned(6, 4, questions={"from_groups": "mixed"}),
+    "decaying": _aligned(6, 4, schedule="linear"),
+    "same_step": _aligned(6, 4, mode="same_step"),
+    "commented_grpo": _plain(10),
     "commented": _aligned(
         6,
+        4,
         questions={
             "format": "trainer_client.micro.alignment:CommentedFormat",
             "skip_copied": True,
@@ -122,7 +128,7 @@ fresh seeds and the held-out split."""
 
 BASE: Fields = {
     "model": {"type": "micro", "path": "{start}"},
-    "data": {"type": "micro", "split": "train", "count": 4000},
+    "data": {"type": "micro", "split": "train", "count": 4000, "hide": HIDE},
     "reward": {"extract": "raw"},
     "alignment": {
         "max_prompt_tokens": 128,
@@ -134,7 +140,7 @@ BASE: Fields = {
             "max_value_chars": 26,
         },
     },
-    "optimizer": {"type": "muon", "learning_rate": 3e-4, "adamw_learning_rate": 1e-4},
+    "optimizer": {"type": "muon", "learning_rate": 6e-4, "adamw_learning_rate": 2e-4},
     "grpo": {
         "max_steps": STEPS,
         "lr_scheduler_type": "constant",

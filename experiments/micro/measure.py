@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from executor_api.wire import CallSpec
-from experiments.micro.design import COMMENTED_TOKENS, TOKENS
+from experiments.micro.design import COMMENTED_TOKENS, HIDE, TOKENS
 from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
@@ -74,8 +74,8 @@ async def measure(
     client: ExecutorClient,
 ) -> Measures:
     """All measures on ``PROBLEMS`` problems of the split, drawn by ``seed``."""
-    problems = generate(split, PROBLEMS, seed)
-    drawn = drafts(split, PROBLEMS, seed)
+    problems = generate(split, PROBLEMS, seed, HIDE)
+    drawn = drafts(split, PROBLEMS, seed, HIDE)
     sampled = await write_programs(*policy, problems, client, surface.sampled(SAMPLES, 1))
     greedy = await write_programs(*policy, problems, client, surface.greedy)
     style = (surface.format, surface.greedy)
@@ -92,7 +92,7 @@ async def questions_about(
     policy: Policy, surface: Surface, split: Split, seed: int, count: int, client: ExecutorClient
 ) -> list[AlignmentSample]:
     """About failed programs of the policy, one a problem, so that the cases are independent."""
-    problems = generate(split, count, seed)
+    problems = generate(split, count, seed, HIDE)
     written = await write_programs(*policy, problems, client, surface.sampled(2, 2))
     failed = [next((r for r in group if r.failed), None) for group in written.rollouts]
     chosen: list[Rollout] = [rollout for rollout in failed if rollout]

@@ -6,19 +6,21 @@ import pytest
 
 from experiments import documents
 from experiments.micro.analyse import MEASURES, effect, effects_table, means_table, summary
-from experiments.micro.design import ARMS, GROUP, GROUPS, HYPOTHESES, phases, recipe_fields
+from experiments.micro.design import ARMS, GROUP, HYPOTHESES, phases, recipe_fields
 from experiments.micro.measure import Measures
 from experiments.micro.run import Result
 from trainer_client.config import Recipe
 from trainer_client.micro.family import Split
 
+SHARES = {"grpo": 0, "grpo_few": 0, "commented_grpo": 0, "ratio_20": 0.2, "ratio_60": 0.6}
+
 
 @pytest.mark.parametrize("arm", [*ARMS, *HYPOTHESES])
-def test_every_arm_is_a_recipe_of_fifteen_groups(arm: str) -> None:
+def test_every_arm_is_a_recipe_with_its_share_of_questions(arm: str) -> None:
     recipe = Recipe.model_validate(recipe_fields(arm, 3, "/start", "/out"))
     questions = recipe.alignment.groups or 0 if recipe.alignment.enabled else 0
     code = recipe.grpo["per_device_train_batch_size"] // GROUP
-    assert code + questions == (9 if arm == "grpo_few" else GROUPS)
+    assert questions / (code + questions) == pytest.approx(SHARES.get(arm, 0.4), abs=0.05)
     assert recipe.seed == 3
     assert recipe.model.type == "micro" and str(recipe.model.path) == "/start"
 

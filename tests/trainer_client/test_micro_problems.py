@@ -50,6 +50,12 @@ def test_structures_are_visited_before_they_repeat() -> None:
     assert len({d.structure for d in drafts(Split.HELD_OUT, total, seed=0)}) == total
 
 
+def test_one_of_the_operations_is_hidden_where_one_is_asked_for() -> None:
+    drawn = drafts(Split.TRAIN, 200, 3, hide="one")
+    assert {sum(draft.hidden) for draft in drawn} == {1}
+    assert {draft.hidden.index(True) for draft in drawn} == {0, 1, 2}
+
+
 def test_the_prompt_hides_what_it_is_told_to_hide_and_shows_no_hidden_test() -> None:
     import random
 

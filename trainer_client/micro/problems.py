@@ -3,12 +3,16 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from executor_api.wire import CallTest, ExecuteLimits
 from trainer_client.data.problem import Problem
 from trainer_client.micro.family import Split, Structure, program, run, structures
 
-__all__ = ["Draft", "draft", "drafts", "generate"]
+__all__ = ["Draft", "Hide", "draft", "drafts", "generate"]
+
+Hide = float | Literal["one"]
+"""Which operations a statement hides: each with this probability, or exactly one."""
 
 EXAMPLES = 3
 TESTS = 9
@@ -51,7 +55,7 @@ class Draft:
         return program(self.structure)
 
 
-def generate(split: Split, count: int, seed: int, hide: float = 0.2) -> list[Problem]:
+def generate(split: Split, count: int, seed: int, hide: Hide = 0.2) -> list[Problem]:
     """``count`` problems of the split; the same arguments give the same problems."""
     made = enumerate(drafts(split, count, seed, hide))
     return [_problem(f"micro/{split}/{seed}/{i}", split, problem) for i, problem in made]
@@ -71,13 +75,19 @@ def _problem(identifier: str, split: Split, problem: Draft) -> Problem:
     )
 
 
-def draft(structure: Structure, hide: float, rng: random.Random) -> Draft:
-    """A problem of this structure; each operation is hidden with probability ``hide``."""
-    hidden = tuple(rng.random() < hide for _ in structure)
-    return Draft(structure, hidden, _inputs(rng))
+def draft(structure: Structure, hide: Hide, rng: random.Random) -> Draft:
+    """A problem of this structure with some of its operations hidden."""
+    return Draft(structure, _hidden(len(structure), hide, rng), _inputs(rng))
 
 
-def drafts(split: Split, count: int, seed: int, hide: float = 0.2) -> list[Draft]:
+def _hidden(operations: int, hide: Hide, rng: random.Random) -> tuple[bool, ...]:
+    if hide == "one":
+        chosen = rng.randrange(operations)
+        return tuple(i == chosen for i in range(operations))
+    return tuple(rng.random() < hide for _ in range(operations))
+
+
+def drafts(split: Split, count: int, seed: int, hide: Hide = 0.2) -> list[Draft]:
     """``count`` problems that visit every structure of the split before repeating one."""
     rng = random.Random(f"{split}/{seed}")
     drawn: list[Draft] = []

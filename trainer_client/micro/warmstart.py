@@ -19,7 +19,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.micro.alignment import CommentedFormat, MicroFormat, correct_answer
 from trainer_client.micro.family import OPERATIONS, Split, program, run, structures
 from trainer_client.micro.model import VETTED, Size, new_model
-from trainer_client.micro.problems import Draft, draft
+from trainer_client.micro.problems import Draft, Hide, draft
 from trainer_client.micro.tokenizer import train_tokenizer
 
 __all__ = ["PHASES", "Example", "Phase", "encode", "optimizers", "predicting", "warm_start"]
@@ -41,7 +41,7 @@ class Phase:
     muon_learning_rate: float
     adam_learning_rate: float
     seed: int
-    hide: float = 0.2
+    hide: Hide = 0.2
     predicting: float = 0.0
     """Share of all examples that say what ``f`` gives for a further input, from the statement."""
     returned: float = 0.0
