@@ -7,9 +7,9 @@
 evaluated on MBPP's validation split and on HumanEval (``coderl eval``, greedy, and sampled on
 MBPP); each pair is compared problem by problem (``coderl eval compare``).
 
-Simplifications: 64 rollouts a step are 4 problems of 8 in one arm and 3 problems and a question in
-the other: a run of this length is a check of the machinery on a real model, and evidence only so
-far as the intervals allow.
+Simplifications: 16 rollouts a step are four problems of four in one arm, three problems and a
+question in the other. A run of this length is a check of the machinery on a real model, and evidence
+only so far as the intervals allow.
 """
 
 import argparse
@@ -92,6 +92,11 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _absolute(name: str) -> str:
+    """A file's absolute path; a hub name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_file() else name
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mbpp", default="google-research-datasets/mbpp")
@@ -99,6 +104,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
+    # A recipe's relative paths are those of its own directory.
+    options.mbpp, options.humaneval = _absolute(options.mbpp), _absolute(options.humaneval)
     rows: list[dict[str, Any]] = []
 
     def add(arm: str, seed: int, steps: int, model: str | Path) -> None:

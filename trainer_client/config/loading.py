@@ -1,0 +1,202 @@
+"""A recipe read from a YAML file plus command-line overrides, checked, and written."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from trainer_client.algorithms.settings import ALGORITHMS
+from trainer_client.config.data import DatasetData, JsonlData
+from trainer_client.config.recipe import Recipe
+from trainer_client.config.section import ConfigError
+from trainer_client.data.files import is_readable
+
+__all__ = ["load_recipe", "save_recipe"]
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``--dotted.field value`` overrides, whose values are YAML.
+
+    A flag without a value means true. Relative data paths are resolved against the recipe's
+    directory. Raises ``ConfigError``.
+    """
+    values = _read(path)
+    for name, value in _pairs(overrides):
+        _set(values, name, value)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+    _check_grpo(recipe)
+    _check_algorithm(recipe)
+    _check_lora(recipe)
+    return _resolve_paths(recipe, path.parent)
+
+
+def save_recipe(recipe: Recipe, path: Path) -> None:
+    """Write it with all its fields, as it can be loaded again; without a secret."""
+    values = recipe.model_dump(mode="json")
+    values["grpo"].pop("hub_token", None)
+    for data in (values["data"], values["evaluation"]["data"]):
+        if data is not None and data["type"] == "jsonl":
+            data["paths"] = [str(Path(name).absolute()) for name in data["paths"]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-6`` as text; here it is a number."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_Loader)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such recipe; see the files under recipes/")
+    try:
+        values = _yaml(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections, not {values!r}")
+    return values
+
+
+def _pairs(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    words = list(overrides)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--") or len(word) == 2:
+            raise ConfigError(f"override {word!r}: write --section.field value")
+        name, equals, text = word[2:].partition("=")
+        if not equals:
+            text = words.pop(0) if words and not words[0].startswith("--") else "true"
+        pairs.append((name, _override_value(name, text)))
+    return pairs
+
+
+def _override_value(name: str, text: str) -> Any:
+    try:
+        return _yaml(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"override --{name}: {text!r} is not YAML; quote it") from None
+
+
+def _set(values: dict[str, Any], name: str, value: Any) -> None:
+    *sections, field = name.split(".")
+    here = values
+    for section in sections:
+        inner = here.setdefault(section, {})
+        if inner is None:
+            inner = here[section] = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"override --{name}: {section!r} is {inner!r}, not a section")
+        here = inner
+    here[field] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    detail: dict[str, Any] = dict(error.errors(include_url=False)[0])
+    field = ".".join(str(part) for part in detail["loc"]) or "the recipe"
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: there is no such field (its value is {detail['input']!r}); remove it"
+    if detail["type"] == "missing":
+        return f"{field}: this field is required; add it"
+    shown = repr(detail["input"])
+    shown = shown if len(shown) <= 80 else shown[:79] + "…"
+    return f"{field} is {shown}: {detail['msg']}"
+
+
+def _check_grpo(recipe: Recipe) -> None:
+    from trl.trainer.grpo_config import GRPOConfig  # imports torch: only when a recipe is read
+
+    for name in ("output_dir", "seed"):
+        if name in recipe.grpo:
+            raise ConfigError(
+                f"grpo.{name} is {recipe.grpo[name]!r}: set the recipe's {name} instead"
+            )
+    _check_fields("grpo", recipe.grpo, GRPOConfig)
+
+
+def _check_algorithm(recipe: Recipe) -> None:
+    """Refuse what contradicts the algorithm by name."""
+    if (chosen := recipe.algorithm) is None:
+        return
+    for name, value in ALGORITHMS[chosen.type].defined_by.items():
+        given = recipe.grpo.get(name, value)
+        if given != value:
+            raise ConfigError(
+                f"grpo.{name} is {given!r}, but algorithm {chosen.type!r} means {value!r}; remove "
+                f"grpo.{name}, or remove 'algorithm' and set the fields of grpo yourself"
+            )
+    if chosen.overlong_penalty.enabled:
+        chosen.overlong_penalty.bounds(_field_or_default(recipe, "max_completion_length"))
+
+
+def _field_or_default(recipe: Recipe, name: str) -> Any:
+    from trl.trainer.grpo_config import GRPOConfig
+
+    return recipe.grpo.get(name, getattr(GRPOConfig, name))
+
+
+def _check_lora(recipe: Recipe) -> None:
+    if recipe.lora is None:
+        return
+    from peft import LoraConfig
+
+    _check_fields("lora", recipe.lora, LoraConfig)
+
+
+def _check_fields(section: str, values: dict[str, Any], kind: type) -> None:
+    """Check names and types against a configuration dataclass of another library."""
+    from typing import get_type_hints
+
+    hints = {k: v for k, v in get_type_hints(kind).items() if k in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+    for name, value in values.items():
+        if name not in hints:
+            close = difflib.get_close_matches(name, hints, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else "remove it"
+            raise ConfigError(
+                f"{section}.{name} is {value!r}: {kind.__name__} has no such field; {remedy}"
+            )
+        try:
+            TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            raise ConfigError(f"{section}.{name} is {value!r}: {reason}") from None
+
+
+def _resolve_paths(recipe: Recipe, base: Path) -> Recipe:
+    for data in (recipe.data, recipe.evaluation.data):
+        if isinstance(data, JsonlData):
+            data.paths = [path if path.is_absolute() else base / path for path in data.paths]
+        if isinstance(data, DatasetData):
+            _resolve_dataset(data, base)
+    if recipe.alignment.prebuilt is not None:
+        recipe.alignment.prebuilt = base / recipe.alignment.prebuilt
+    return recipe
+
+
+def _resolve_dataset(data: DatasetData, base: Path) -> None:
+    filters = data.filters
+    data.name = _beside(data.name, base)
+    filters.decontaminate = [_beside(name, base) for name in filters.decontaminate]
+    if filters.pass_rates is not None:
+        filters.pass_rates = base / filters.pass_rates
+
+
+def _beside(name: str, base: Path) -> str:
+    """A file or folder beside the recipe; other names are the hub's."""
+    return str(base / name) if is_readable(Path(name)) or (base / name).exists() else name
