@@ -1,8 +1,6 @@
 """``coderl alignment show``: the questions a run asked, with the answers and what they earned."""
 
-import asyncio
 import json
-import os
 from pathlib import Path
 
 import typer
@@ -101,21 +99,8 @@ def check(asked: list[Asked], url: str | None, runtime: str) -> int:
 def _differences(
     samples: list[AlignmentSample], url: str | None, runtime: str
 ) -> list[dict[str, str | None]]:
-    import tempfile
-
+    from coderl.executors import executor_config, with_client
     from trainer_client.alignment.check import differences
-    from trainer_client.client import ExecutorClient
-    from trainer_client.config import ExecutorConfig
-    from trainer_client.local_executor import running_executor
 
-    config = ExecutorConfig.model_validate({"url": url or "auto", "runtime": runtime})
-
-    async def compare(urls: list[str]) -> list[dict[str, str | None]]:
-        async with ExecutorClient(urls, os.environ.get(config.api_key_env)) as client:
-            return await differences(samples, client)
-
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        running_executor(config, Path(scratch) / "executor.log") as urls,
-    ):
-        return asyncio.run(compare(urls))
+    config = executor_config(url, runtime)
+    return with_client(config, lambda client: differences(samples, client))

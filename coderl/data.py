@@ -1,9 +1,7 @@
 """``coderl data``: validate, convert, count and decontaminate sets of problems."""
 
-import asyncio
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -255,34 +253,19 @@ def _of_split(problems: "list[Problem]", split: str | None) -> "list[Problem]":
 def _failed_references(
     problems: "Sequence[Problem]", url: str | None, runtime: str
 ) -> "list[FailedReference]":
-    import tempfile
-
-    from pydantic import ValidationError
     from rich.console import Console
 
-    from trainer_client import ExecutorClient
-    from trainer_client.config import ExecutorConfig
+    from coderl.executors import executor_config, with_client
     from trainer_client.data.references import failed_references
-    from trainer_client.local_executor import running_executor
 
-    try:
-        config = ExecutorConfig.model_validate({"url": url or "auto", "runtime": runtime})
-    except ValidationError as error:
-        raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--runtime") from None
-
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        running_executor(config, Path(scratch) / "executor.log") as urls,
-        Console(stderr=True).status("running the references") as status,
-    ):
-
-        async def check() -> "list[FailedReference]":
-            async with ExecutorClient(urls, os.environ.get(config.api_key_env)) as client:
-                return await failed_references(
-                    problems, client, lambda done: status.update(f"{done} references have run")
-                )
-
-        return asyncio.run(check())
+    config = executor_config(url, runtime)
+    with Console(stderr=True).status("running the references") as status:
+        return with_client(
+            config,
+            lambda client: failed_references(
+                problems, client, lambda done: status.update(f"{done} references have run")
+            ),
+        )
 
 
 # --- printing ---------------------------------------------------------------------------

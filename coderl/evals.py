@@ -1,10 +1,9 @@
 """``coderl eval``: a model, or somebody's completions, on a benchmark; two results compared."""
 
-import asyncio
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +93,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
     """Exit status 1 where it failed or samples are without a verdict, 2 for wrong usage."""
+    from coderl.executors import executor_config
     from trainer_client.evals.benchmarks import BENCHMARKS, Options, load_questions
 
     benchmark = BENCHMARKS[str(context.command.name)]
@@ -118,7 +118,7 @@ def evaluate(
             )
         ks = _ks(k)
         directory = output or _directory(benchmark.name, str(model or completions))
-        executor = _executor(url, runtime, sandboxes)
+        executor = executor_config(url, runtime, sandboxes)
         questions = load_questions(benchmark, options)
         found = _run(benchmark, questions, subject, ks, executor, directory)
     results = found.results
@@ -210,14 +210,6 @@ def _directory(benchmark: str, subject: str) -> Path:
     return Path("eval_results") / f"{benchmark}-{slug}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-def _executor(url: str | None, runtime: str, sandboxes: int | None) -> "ExecutorConfig":
-    from trainer_client.config import ExecutorConfig
-
-    _choice("--runtime", runtime, ("runsc", "docker", "unsafe-process"))
-    fields: dict[str, Any] = {"runtime": runtime, "sandboxes": sandboxes, "url": url or "auto"}
-    return ExecutorConfig(**fields)
-
-
 @contextmanager
 def _failures() -> Iterator[None]:
     """What went wrong, in one sentence: exit status 2 for what was asked, 1 for what failed."""
@@ -251,29 +243,28 @@ def _run(
 ) -> "Evaluation":
     """Evaluate and write the results. The completions are written before they are judged, so
     that none is lost: ``--completions DIRECTORY/samples.jsonl`` judges them again."""
-    from trainer_client import ExecutorClient
+    from coderl.executors import with_client
     from trainer_client.config import ConfigError
     from trainer_client.evals.cases import EvalError
     from trainer_client.evals.report import write_completions, write_evaluation
     from trainer_client.evals.runs import evaluate
-    from trainer_client.local_executor import running_executor
-
-    async def go(urls: Sequence[str], show: Callable[[str, int, int], None]) -> "Evaluation":
-        async with ExecutorClient(urls, os.environ.get(executor.api_key_env)) as client:
-            return await evaluate(
-                benchmark,
-                questions,
-                subject,
-                client,
-                ks=ks,
-                keep=lambda completions: write_completions(completions, directory),
-                progress=show,
-            )
 
     log = directory / "executor.log"
     try:
-        with running_executor(executor, log) as urls, Console(stderr=True).status("…") as status:
-            found = asyncio.run(go(urls, lambda what, n, of: status.update(f"{what}: {n} of {of}")))
+        with Console(stderr=True).status("…") as status:
+            found = with_client(
+                executor,
+                lambda client: evaluate(
+                    benchmark,
+                    questions,
+                    subject,
+                    client,
+                    ks=ks,
+                    keep=lambda completions: write_completions(completions, directory),
+                    progress=lambda what, n, of: status.update(f"{what}: {n} of {of}"),
+                ),
+                log,
+            )
     except (ConfigError, EvalError):
         _leave_no_trace(log)
         raise

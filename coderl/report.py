@@ -1,14 +1,13 @@
 """``coderl report``: the page of a training run, with traces of failed programs where asked for."""
 
-import os
 from pathlib import Path
 
 import typer
 
+from coderl.executors import executor_config, with_client
 from executor_api.wire import TraceProgram, TraceResult
-from trainer_client import ExecutorError, SyncExecutorClient
-from trainer_client.config import ExecutorConfig
-from trainer_client.local_executor import ExecutorNotReady, running_executor
+from trainer_client import ExecutorError
+from trainer_client.local_executor import ExecutorNotReady
 from trainer_client.report import Report, write_report
 from trainer_client.run_report import NoRun, read_run, request_trace, traced
 
@@ -47,13 +46,14 @@ def _add_traces(report: Report, log: Path, url: str | None, runtime: str | None)
 def _trace(
     programs: list[TraceProgram], log: Path, url: str | None, runtime: str | None
 ) -> list[TraceResult | ExecutorError]:
-    given = {"url": [url]} if url else {"sandboxes": 1} | ({"runtime": runtime} if runtime else {})
-    key = os.environ.get("CODERL_API_KEY") if url else None
-    with (
-        running_executor(ExecutorConfig.model_validate(given), log) as urls,
-        SyncExecutorClient(urls, key, deadline_seconds=TRACE_SECONDS) as client,
-    ):
-        results = client.trace(programs, return_exceptions=True)
+    config = executor_config(url, runtime or "runsc", sandboxes=1)
+    results = with_client(
+        config,
+        lambda client: client.trace(
+            programs, deadline_seconds=TRACE_SECONDS, return_exceptions=True
+        ),
+        log,
+    )
     if isinstance(results[0], ExecutorError) and not any(
         isinstance(result, TraceResult) for result in results
     ):

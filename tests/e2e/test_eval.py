@@ -158,7 +158,7 @@ def test_an_executor_is_started_for_the_call(tmp_path: Path) -> None:
         (["micro", "--model", "micro", "-n", "2", "--temperature", "0"], "0 is greedy"),
         (["micro", "--model", "micro", "--style", "prose"], "'prose' is not one of chat, text"),
         (["cruxeval-o", "--model", "micro", "--scoring", "lax"], "'lax' is not one of run, strict"),
-        (["micro", "--model", "micro", "--runtime", "runc"], "'runc' is not one of runsc"),
+        (["micro", "--model", "micro", "--runtime", "runc"], "'runc': Input should be 'runsc'"),
         (["micro", "--completions", __file__, "--limit", "3"], "the file says what there is"),
         (["problems", "--model", "micro"], "problems has no data of its own: give --data FILE"),
         (["mbpp", "--model", "micro", "--data", "/no/file.jsonl"], "/no/file.jsonl: no such file"),

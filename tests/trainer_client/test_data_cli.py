@@ -142,7 +142,7 @@ def test_decontaminate(good: Path, tmp_path: Path) -> None:
         (["stats", "{good}", "--split", "dev"], "no problems with split 'dev'"),
         (["convert", "{good}", "o.jsonl", "--min-pass-rate", "0.5"], "give pass_rates"),
         (["convert", "{good}", "/proc/o.jsonl"], "cannot be written"),
-        (["validate", "{good}", "--run", "--runtime", "lxc"], "should be 'runsc'"),
+        (["validate", "{good}", "--run", "--runtime", "lxc"], "'lxc': Input should be 'runsc'"),
         (["decontaminate", "{good}"], "--against"),
     ],
 )
