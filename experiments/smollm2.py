@@ -8,8 +8,8 @@ evaluated on MBPP's validation split and on HumanEval (``coderl eval``, greedy, 
 MBPP); each pair is compared problem by problem (``coderl eval compare``).
 
 Simplifications: 16 rollouts a step are four problems of four in one arm, three problems and a
-question in the other. A run of this length is a check of the machinery on a real model, and evidence
-only so far as the intervals allow.
+question in the other. A run of this length is a check of the machinery on a real model, and
+evidence only so far as the intervals allow.
 """
 
 import argparse

@@ -88,10 +88,12 @@ class SampleLog(TrainerCallback):
         self._config = config
         self._seed = seed
         self._count = 0
+        self._added = 0
 
     def wants(self, step: int) -> bool:
-        """Whether this step, counted from 1, is one of those kept; the first one is."""
-        return (step - 1) % self._config.every == 0
+        """Whether this step, counted from 1, is one of those kept, the first among them, and none
+        of its batches has been added: dynamic sampling has several."""
+        return (step - 1) % self._config.every == 0 and step != self._added
 
     def add(
         self,
@@ -101,6 +103,7 @@ class SampleLog(TrainerCallback):
         scored: Sequence[Scored],
     ) -> None:
         """Keep some rows of a batch; the other arguments have one entry a row."""
+        self._added = step
         rng = random.Random(f"{self._seed}/{step}")
         kept = [(rows.CODE, self._config.rollouts), (rows.ALIGNMENT, self._config.questions)]
         lines = []

@@ -39,6 +39,13 @@ def test_the_file_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
         assert steps(tmp_path)[-3:] == [step] * 3
 
 
+def test_the_first_batch_of_every_fifth_step_is_wanted(tmp_path: Path) -> None:
+    log = SampleLog(tmp_path, LoggingConfig(every=5), seed=0)
+    assert [step for step in range(1, 12) if log.wants(step)] == [1, 6, 11]
+    add(log, 6)
+    assert [step for step in range(1, 12) if log.wants(step)] == [1, 11]
+
+
 def test_a_resumed_run_drops_what_comes_after_its_checkpoint(tmp_path: Path) -> None:
     config = LoggingConfig(rollouts=1, questions=1)
     before = SampleLog(tmp_path, config, seed=0)
