@@ -1,7 +1,7 @@
 """What is compared: fixed before the runs whose results are reported.
 
 An arm is a set of recipe fields that differ from ``BASE``. Every arm makes as many optimizer steps
-and generates about as many tokens in each: an answer is nearly three times as long as a program, so
+and generates about as many tokens in each: an answer is more than twice as long as a program, so
 the arms have unequal numbers of groups. Only ``grpo_few`` has no more code than ``default``.
 """
 
@@ -94,7 +94,7 @@ _PAPER = {
 place of standard output, and the function's variables that of the module's."""
 
 ARMS: dict[str, Fields] = {
-    "grpo": _plain(17),
+    "grpo": _plain(15),
     "grpo_few": _plain(6),
     "paper": _aligned(6, 4, questions=_PAPER),
     "default": _aligned(6, 4),
@@ -102,7 +102,7 @@ ARMS: dict[str, Fields] = {
     "prebuilt": _aligned(6, 4, prebuilt="{start}/prebuilt.jsonl"),
     "output_only": _aligned(10, 7, questions={"ask_return": True, "max_variables": 0}),
     "alignment_alone": _aligned(6, 4) | {"reward": {"weight": 0.0}},
-    "ratio_20": _aligned(10, 3),
+    "ratio_20": _aligned(9, 2),
     "ratio_60": _aligned(4, 5),
 }
 """``default``, ``paper`` and the ablations of ``default`` (ratio 0.4)."""
