@@ -62,8 +62,6 @@ class Algorithm:
         rounds = [batch]
         if self._max_rounds > 1:
             rounds += self._replace_dull(trainer, generate, batch)
-        tokens = sum(each.tokens for each in rounds)
-        trainer._note("completions/generated_tokens", sum(gather_object([tokens])))
         if self._estimator == "trl" and len(rounds) == 1:
             return batch.output
         mask = loss_mask(batch.output)
@@ -132,7 +130,6 @@ class Algorithm:
             is_code=[row["task"] == rows.CODE for row in inputs],
             problem_ids=[row["problem_id"] for row in inputs],
             origins=[(round, i) for i in range(len(inputs))],
-            tokens=self._kept[0].tokens,
         )
 
     # --- advantages -----------------------------------------------------------------------

@@ -27,8 +27,6 @@ class ScoredBatch:
     problem_ids: list[str]
     origins: list[tuple[int, int]]
     """(round, row) in which the rollout was generated."""
-    tokens: int
-    """Generated for this batch, whatever was put in place of its rows since."""
 
     def __len__(self) -> int:
         return len(self.rewards)
