@@ -26,6 +26,7 @@ from trainer_client.data import rows
 
 __all__ = [
     "AlignmentReward",
+    "Answer",
     "ExecutionReward",
     "Executor",
     "Extract",
@@ -35,6 +36,7 @@ __all__ = [
     "fenced",
     "fenced_blocks",
     "import_object",
+    "judged",
     "raw",
     "resolve_extract",
 ]
@@ -280,7 +282,7 @@ class ExecutionReward:
         for error in errors:
             if isinstance(error, InvalidRequest | Unauthorized):
                 raise error
-        if any(_judged(answer) for answer in answers):
+        if any(judged(answer) for answer in answers):
             self._without_verdict = 0
             return
         self._without_verdict += 1
@@ -315,7 +317,8 @@ def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> R
     return Rollout(row["problem_id"], program.code, program.tests, answer, row["reference"])
 
 
-def _judged(answer: Answer) -> bool:
+def judged(answer: Answer | None) -> bool:
+    """Whether there is a verdict on the program itself."""
     return isinstance(answer, ExecuteResult) and answer.passed is not None
 
 
@@ -336,7 +339,7 @@ def _log_code(
     if answers:
         log("executor/latency_seconds", seconds)
         log("executor/programs", len(answers))
-        log("executor/failures", sum(not _judged(a) for a in answers.values()))
+        log("executor/failures", sum(not judged(a) for a in answers.values()))
 
 
 class AlignmentReward:

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client._delivery import together
-from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
+from trainer_client._exceptions import InvalidRequest, Unauthorized
 from trainer_client.evals.cases import Case, Reading
 from trainer_client.evals.results import NO_ANSWER, NO_VERDICT, Sample
+from trainer_client.rewards import Answer, judged
 
 __all__ = ["Completion", "Executor", "grade"]
 
@@ -28,7 +29,6 @@ CHUNKS = 2
 DEADLINE_SECONDS = 3600.0
 """For a chunk. Each program is bounded by its own limits; this is for an executor that hangs."""
 
-Answer = ExecuteResult | ExecutorError
 Key = tuple[str, str]
 """A case and an answer to it: what decides the program that is run."""
 
@@ -82,10 +82,10 @@ async def _execute(
                 return_exceptions=True,
             )
         answers.update(zip(keys, map(_checked, answered), strict=True))
-        progress(sum(map(_judged, answers.values())), len(programs))
+        progress(sum(map(judged, answers.values())), len(programs))
 
     for attempt in range(ATTEMPTS):
-        waiting = [key for key in programs if not _judged(answers.get(key))]
+        waiting = [key for key in programs if not judged(answers.get(key))]
         if attempt and waiting:
             await asyncio.sleep(PAUSE_SECONDS)
         starts = range(0, len(waiting), CHUNK)
@@ -97,10 +97,6 @@ def _checked(answer: Answer) -> Answer:
     if isinstance(answer, InvalidRequest | Unauthorized):
         raise answer
     return answer
-
-
-def _judged(answer: Answer | None) -> bool:
-    return isinstance(answer, ExecuteResult) and answer.passed is not None
 
 
 def _sample(
