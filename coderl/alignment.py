@@ -79,7 +79,7 @@ def _cell(given: str | None, truth: str) -> Text:
 
 def check(asked: list[Asked], url: str | None, runtime: str) -> int:
     """Trace the programs again and compare; return how many questions have other answers now."""
-    from trainer_client._exceptions import ExecutorError
+    from trainer_client.client import ExecutorError
     from trainer_client.local_executor import ExecutorNotReady
 
     samples = [one.sample for one in asked]

@@ -213,7 +213,7 @@ def _directory(benchmark: str, subject: str) -> Path:
 @contextmanager
 def _failures() -> Iterator[None]:
     """What went wrong, in one sentence: exit status 2 for what was asked, 1 for what failed."""
-    from trainer_client._exceptions import ExecutorError
+    from trainer_client.client import ExecutorError
     from trainer_client.config import ConfigError
     from trainer_client.data.errors import DataError
     from trainer_client.evals.cases import EvalError

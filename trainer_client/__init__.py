@@ -13,20 +13,21 @@ from executor_api.wire import (
     Verdict,
     VersionInfo,
 )
-from trainer_client._exceptions import (
+from trainer_client.client import (
+    ClientStats,
     ConnectionFailed,
     DeadlineExceeded,
+    ExecutorClient,
     ExecutorError,
     FieldProblem,
     InvalidRequest,
+    LatencySummary,
     Overloaded,
     ProtocolError,
     RequestTooLarge,
+    SyncExecutorClient,
     Unauthorized,
 )
-from trainer_client._stats import ClientStats, LatencySummary
-from trainer_client.client import ExecutorClient
-from trainer_client.sync import SyncExecutorClient
 
 __all__ = [
     "CallTest",

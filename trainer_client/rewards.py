@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
-from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.alignment.curriculum import Outcome
 from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
+from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.config import ConfigError
 from trainer_client.data import rows
 

@@ -25,7 +25,6 @@ from transformers.integrations.integration_utils import (
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
-from trainer_client._exceptions import ExecutorError
 from trainer_client.algorithms.algorithm import Algorithm
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
@@ -38,7 +37,7 @@ from trainer_client.callbacks import (
     Progress,
     StopOnInterrupt,
 )
-from trainer_client.client import ExecutorClient
+from trainer_client.client import ExecutorClient, ExecutorError
 from trainer_client.config import (
     ConfigError,
     DataConfig,

@@ -34,19 +34,18 @@ from trainer_client import (
     Overloaded,
     ProtocolError,
     Verdict,
-    _delivery,
-    _endpoints,
 )
+from trainer_client.client import delivery, endpoints
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rests and patience at a tenth of their length and less."""
-    monkeypatch.setattr(_endpoints, "FIRST_REST_SECONDS", 0.02)
-    monkeypatch.setattr(_endpoints, "LONGEST_REST_SECONDS", 0.1)
-    monkeypatch.setattr(_endpoints, "SHORTEST_REST_SECONDS", 0.01)
-    monkeypatch.setattr(_delivery, "OVERTAKEN_AFTER_SECONDS", 0.3)
-    monkeypatch.setattr(_delivery, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(endpoints, "FIRST_REST_SECONDS", 0.02)
+    monkeypatch.setattr(endpoints, "LONGEST_REST_SECONDS", 0.1)
+    monkeypatch.setattr(endpoints, "SHORTEST_REST_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "OVERTAKEN_AFTER_SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "LOOK_SECONDS", 0.05)
 
 
 def questions(count: int) -> list[dict[str, Any]]:

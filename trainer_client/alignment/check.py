@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from executor_api.wire import TraceLimits, TraceProgram, TraceResult
-from trainer_client._exceptions import ExecutorError
 from trainer_client.alignment.questions import Tracer
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.variables import definitions
+from trainer_client.client import ExecutorError
 from trainer_client.config import QuestionOptions
 
 __all__ = ["differences"]

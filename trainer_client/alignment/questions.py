@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from executor_api.wire import CONTRACT_VERSION, TraceProgram, TraceResult, Verdict
-from trainer_client._exceptions import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.alignment.inputs import Candidate, Rollout, candidates, drawn, request
 from trainer_client.alignment.sample import AlignmentSample, input_text
 from trainer_client.alignment.variables import (
@@ -21,6 +20,7 @@ from trainer_client.alignment.variables import (
     exits,
     is_literal,
 )
+from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.config import QuestionOptions
 
 __all__ = ["Dropped", "Rollout", "Tracer", "make_samples"]

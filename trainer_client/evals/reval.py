@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from executor_api.judge.literals import LiteralError, parse, parse_python
 from executor_api.wire import CallSpec, TraceLimits, TraceProgram, TraceResult
-from trainer_client._exceptions import ExecutorError
+from trainer_client.client import ExecutorError
 from trainer_client.data.errors import BadRow, DataError
 from trainer_client.evals import wording
 from trainer_client.evals.cases import Case, EvalError, Reading

@@ -14,10 +14,10 @@ import httpx
 from pydantic import BaseModel
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from trainer_client import _encoding, _responses
-from trainer_client._encoding import Batch
-from trainer_client._endpoints import JITTER, Endpoint, EndpointPool, Lease
-from trainer_client._exceptions import (
+from trainer_client.client import encoding, responses
+from trainer_client.client.encoding import Batch
+from trainer_client.client.endpoints import JITTER, Endpoint, EndpointPool, Lease
+from trainer_client.client.exceptions import (
     ConnectionFailed,
     DeadlineExceeded,
     ExecutorError,
@@ -26,8 +26,8 @@ from trainer_client._exceptions import (
     ProtocolError,
     RequestTooLarge,
 )
-from trainer_client._responses import NDJSON, ResultT
-from trainer_client._stats import Recorder
+from trainer_client.client.responses import NDJSON, ResultT
+from trainer_client.client.stats import Recorder
 
 LOOK_SECONDS: Final = 0.25
 """How often a request under way is compared with what others would need."""
@@ -85,7 +85,7 @@ class Courier:
             except TimeoutError:
                 raise DeadlineExceeded(f"{url} did not answer in time") from None
             except httpx.HTTPError as error:
-                raise _responses.from_transport(error, url) from error
+                raise responses.from_transport(error, url) from error
 
     def _wait(self, state: RetryCallState) -> float:
         return self.pool.seconds_until_one_is_awake() * random.uniform(1, 1 + JITTER)
@@ -281,12 +281,12 @@ class Delivery(Generic[ResultT]):
         began = time.monotonic()
         async with self.courier.sending(lease, self._tried, self.deadline) as url:
             seconds = for_the_server(remaining(self.deadline))
-            body, headers = _encoding.request_body(batch, seconds, self.courier.deduplicate)
+            body, headers = encoding.request_body(batch, seconds, self.courier.deduplicate)
             headers["Accept"] = f"{NDJSON}, application/json"
             request = self.http.stream("POST", url + self.call.path, content=body, headers=headers)
             async with request as response:
-                await _responses.check_status(response, batch)
-                results = _responses.read_results(
+                await responses.check_status(response, batch)
+                results = responses.read_results(
                     response, batch, self.call.parse, self.call.parse_line
                 )
                 async with aclosing(results):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from trainer_client._exceptions import (
+from trainer_client.client.exceptions import (
     ConnectionFailed,
     DeadlineExceeded,
     Overloaded,

@@ -8,7 +8,7 @@ from typing import Any
 import zstandard
 from pydantic import BaseModel, ValidationError
 
-from trainer_client._exceptions import FieldProblem, InvalidRequest
+from trainer_client.client.exceptions import FieldProblem, InvalidRequest
 
 _NO_JSON = "JSON cannot say this: write it as a Python literal in 'args_literal'/'expected_literal'"
 

@@ -23,12 +23,12 @@ from executor_api.wire import (
     Verdict,
     VersionInfo,
 )
-from trainer_client import _encoding, _responses
-from trainer_client._delivery import Call, Courier, Delivery, Patience, together
-from trainer_client._endpoints import Endpoint, EndpointPool
-from trainer_client._exceptions import ExecutorError, ProtocolError
-from trainer_client._responses import ResultT
-from trainer_client._stats import ClientStats, Recorder
+from trainer_client.client import encoding, responses
+from trainer_client.client.delivery import Call, Courier, Delivery, Patience, together
+from trainer_client.client.endpoints import Endpoint, EndpointPool
+from trainer_client.client.exceptions import ExecutorError, ProtocolError
+from trainer_client.client.responses import ResultT
+from trainer_client.client.stats import ClientStats, Recorder
 
 CONNECT_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.25
@@ -232,8 +232,8 @@ class ExecutorClient:
         return_exceptions: bool,
     ) -> list[ResultT | ExecutorError]:
         deadline = self._deadline(deadline_seconds)
-        encoded = _encoding.encode(programs, call.program)
-        batches = _encoding.into_batches(encoded, self._max_batch_programs, self._max_batch_bytes)
+        encoded = encoding.encode(programs, call.program)
+        batches = encoding.into_batches(encoded, self._max_batch_programs, self._max_batch_bytes)
         outcomes = await together(
             Delivery(self._courier, self._connections(), call, batch, deadline).outcome(
                 keep_going=return_exceptions
@@ -247,7 +247,7 @@ class ExecutorClient:
         lease = self._endpoints.lease(endpoint, 0)
         async with self._courier.sending(lease, tried, deadline) as url:
             response = await self._connections().get(f"{url}/version")
-            await _responses.check_status(response)
+            await responses.check_status(response)
             return _same_contract(response)
 
     async def _is_ready(self, url: str) -> bool:
@@ -304,7 +304,7 @@ def _same_contract(response: httpx.Response) -> VersionInfo:
     try:
         info = VersionInfo.model_validate_json(response.content)
     except ValidationError as error:
-        why = _responses.first_problem(error)
+        why = responses.first_problem(error)
         raise ProtocolError(f"{response.url} answered no version: {why}") from None
     if info.contract.split(".")[0] != CONTRACT_VERSION.split(".")[0]:
         raise ProtocolError(

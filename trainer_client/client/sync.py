@@ -7,9 +7,13 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from executor_api.wire import ExecuteResult, TraceResult, VersionInfo
-from trainer_client._exceptions import ExecutorError
-from trainer_client._stats import ClientStats
-from trainer_client.client import ExecuteProgramLike, ExecutorClient, TraceProgramLike
+from trainer_client.client.asynchronous import (
+    ExecuteProgramLike,
+    ExecutorClient,
+    TraceProgramLike,
+)
+from trainer_client.client.exceptions import ExecutorError
+from trainer_client.client.stats import ClientStats
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from trainer_client._encoding import Batch, field_path, invalid
-from trainer_client._exceptions import (
+from trainer_client.client.encoding import Batch, field_path, invalid
+from trainer_client.client.exceptions import (
     ConnectionFailed,
     ExecutorError,
     FieldProblem,
