@@ -26,11 +26,11 @@ from rich.table import Table
 from transformers.utils import logging as transformers_logging
 from trl import GRPOTrainer
 
-from trainer_client import train
 from trainer_client.alignment.questions import Rollout
 from trainer_client.config import EvaluationConfig, Recipe, load_recipe
 from trainer_client.local_executor import running_executor
-from trainer_client.trainer import Alignment, CodeRLPlusTrainer
+from trainer_client.training import train
+from trainer_client.training.trainer import Alignment, CodeRLPlusTrainer
 
 RECIPE = Path("recipes/micro.yaml")
 

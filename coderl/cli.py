@@ -184,7 +184,7 @@ def train(
     recipe: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
 ) -> None:
     """Train as a YAML recipe says; `--section.field value` overrides any of its fields."""
-    from trainer_client.train import main as train_main
+    from trainer_client.training.train import main as train_main
 
     raise typer.Exit(train_main(recipe, context.args))
 

@@ -80,7 +80,7 @@ def main(
 
 def demo(recipe: Recipe, count: int, console: Console) -> Report:
     """Evaluate, train, evaluate, report."""
-    from trainer_client.train import run
+    from trainer_client.training.train import run
 
     began = time.monotonic()
     held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from pydantic import BaseModel, Field, model_validator
 
 from trainer_client.alignment.scoring import strict_equal
-from trainer_client.samples import CodeSample
 from trainer_client.statistics import Interval
+from trainer_client.training.samples import CodeSample
 
 __all__ = [
     "REPORT_FILE",

@@ -9,7 +9,6 @@ import yaml
 
 from executor_api.wire import CallSpec, TraceProgram, TraceResult
 from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.callbacks import METRICS_FILE
 from trainer_client.report import (
     REPORT_FILE,
     Curve,
@@ -19,13 +18,14 @@ from trainer_client.report import (
     Shares,
     TracedLine,
 )
-from trainer_client.samples import AskedSample, CodeSample, FailedTest, read_samples
+from trainer_client.training.callbacks import METRICS_FILE
+from trainer_client.training.samples import AskedSample, CodeSample, FailedTest, read_samples
 from trainer_client.views.replay import visits
 
 __all__ = ["NoRun", "read_run", "request_trace", "traced"]
 
 RECIPE_FILE = "recipe.yaml"
-"""As ``trainer_client.train`` leaves it."""
+"""As ``trainer_client.training.train`` leaves it."""
 SHOWN = 4
 """Samples of each kind, of the first and of the last steps."""
 VALUES = 3

@@ -18,7 +18,7 @@ from trainer_client.config import Recipe
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import load_model, save_model
 from trainer_client.micro.warmstart import warm_start
-from trainer_client.train import run as train
+from trainer_client.training.train import run as train
 
 __all__ = ["START", "Point", "Result", "make_start", "run_arm"]
 

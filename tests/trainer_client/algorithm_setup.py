@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.trainer_client.scripted import QUESTION, ScriptedExecutor
-from trainer_client import train
 from trainer_client.config import HfModel, Recipe
 from trainer_client.models import Policy, load_policy
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.training import train
+from trainer_client.training.trainer import CodeRLPlusTrainer
 
 __all__ = ["GROUP", "LENGTH", "build", "load", "recipe_fields", "rows"]
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from trainer_client import train
 from trainer_client.config import load_recipe
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.training import train
+from trainer_client.training.trainer import CodeRLPlusTrainer
 
 SEEN: list[dict[str, Any]] = []
 

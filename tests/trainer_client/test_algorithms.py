@@ -16,7 +16,7 @@ from tests.trainer_client.scripted import alignment_reward, code_reward
 from tests.trainer_client.tiny_policy import save_tiny_policy
 from trainer_client.algorithms.advantages import estimate
 from trainer_client.algorithms.settings import Estimator
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.training.trainer import CodeRLPlusTrainer
 
 PROBLEMS = ("lively", "dull", "flaky")
 CACHE = 4

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.service import KEY, Service
-from trainer_client import train
 from trainer_client.algorithms.settings import ALGORITHMS
-from trainer_client.callbacks import METRICS_FILE
 from trainer_client.config import Recipe
+from trainer_client.training import train
+from trainer_client.training.callbacks import METRICS_FILE
 
 pytestmark = [pytest.mark.gvisor, pytest.mark.slow]
 

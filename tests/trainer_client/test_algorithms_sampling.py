@@ -11,7 +11,7 @@ from tests.trainer_client.algorithm_setup import GROUP, build, load, recipe_fiel
 from tests.trainer_client.scripted import alignment_reward, code_reward
 from tests.trainer_client.test_algorithms import log_probabilities
 from tests.trainer_client.tiny_policy import save_tiny_policy
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.training.trainer import CodeRLPlusTrainer
 
 GROUPS = 3
 PROBLEMS = (

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from trainer_client import train
-from trainer_client.callbacks import Progress, _duration
 from trainer_client.config import ConfigError
+from trainer_client.training import train
+from trainer_client.training.callbacks import Progress, _duration
 
 
 def lines(logs: dict[str, Any], step: int = 5) -> str:

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainer_client.tiny_policy import save_tiny_policy
-from trainer_client.finished import LOOK_EVERY, FinishedRows, telling
+from trainer_client.training.finished import LOOK_EVERY, FinishedRows, telling
 
 ROWS = 16
 EOS = [7, 9]

@@ -9,7 +9,7 @@ import torch
 from tests.trainer_client.tiny_policy import save_tiny_policy
 from trainer_client.config import ConfigError, GgufModel, HfModel
 from trainer_client.models import load_policy
-from trainer_client.optimizers import muon_and_adamw
+from trainer_client.training.optimizers import muon_and_adamw
 
 ABSENT = Path("/nowhere")
 

@@ -10,11 +10,11 @@ import yaml
 
 from executor_api.wire import ExecuteProgram
 from tests.service import KEY, Service
-from trainer_client import train
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.client import ExecutorClient
 from trainer_client.config import PAPER_OPTIONS, JsonlData, QuestionOptions, Recipe, load_recipe
 from trainer_client.data.problem import load_problems
+from trainer_client.training import train
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes"

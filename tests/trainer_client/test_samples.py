@@ -13,7 +13,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import LoggingConfig
 from trainer_client.data.rows import Row, alignment_row
 from trainer_client.rewards import Scored
-from trainer_client.samples import FILE_NAME, MAX_CHARS, SampleLog, read_samples
+from trainer_client.training.samples import FILE_NAME, MAX_CHARS, SampleLog, read_samples
 
 CODE: Row = {"task": "code", "problem_id": "p", "prompt": [{"role": "user", "content": "Add."}]}
 QUESTION = alignment_row(AlignmentSample(program="x = 1\n", variables={"x": "1"}), "x?")
@@ -68,7 +68,7 @@ def test_texts_are_cut_and_half_characters_replaced(tmp_path: Path) -> None:
 
 def test_what_a_failed_program_did_is_kept() -> None:
     """Also that it raised, and a test that is too long is left out."""
-    from trainer_client.samples import _failed_test
+    from trainer_client.training.samples import _failed_test
 
     def failed(**outcome: Any) -> Any:
         tests = [

@@ -23,17 +23,17 @@ from trl.trainer.grpo_trainer import split_tensor_dict
 
 from tests.service import KEY, Service
 from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
-from trainer_client import train
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
-from trainer_client.callbacks import METRICS_FILE
 from trainer_client.client import ExecutorClient
 from trainer_client.config import ConfigError, Recipe, load_recipe
 from trainer_client.models import load_policy
 from trainer_client.rewards import ExecutionReward, NoVerdicts
-from trainer_client.samples import FILE_NAME as SAMPLES_FILE
-from trainer_client.samples import AskedSample, CodeSample, read_samples
-from trainer_client.trainer import _COMPLETIONS, _IDS, CodeRLPlusTrainer
+from trainer_client.training import train
+from trainer_client.training.callbacks import METRICS_FILE
+from trainer_client.training.samples import FILE_NAME as SAMPLES_FILE
+from trainer_client.training.samples import AskedSample, CodeSample, read_samples
+from trainer_client.training.trainer import _COMPLETIONS, _IDS, CodeRLPlusTrainer
 
 pytestmark = pytest.mark.gvisor
 

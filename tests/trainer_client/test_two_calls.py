@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainer_client.two_calls import joined, merge_lengths
+from trainer_client.training.two_calls import joined, merge_lengths
 
 LIMIT = 8
 

@@ -22,7 +22,7 @@ from trainer_client.config import AlgorithmConfig
 from trainer_client.data import rows
 
 if TYPE_CHECKING:
-    from trainer_client.trainer import CodeRLPlusTrainer
+    from trainer_client.training.trainer import CodeRLPlusTrainer
 
 __all__ = ["Algorithm", "Generate"]
 

@@ -30,13 +30,6 @@ from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.store import SampleStore
-from trainer_client.callbacks import (
-    METRICS_FILE,
-    MetricsFile,
-    PoolCheckpoint,
-    Progress,
-    StopOnInterrupt,
-)
 from trainer_client.client import ExecutorClient, ExecutorError
 from trainer_client.config import (
     ConfigError,
@@ -54,10 +47,17 @@ from trainer_client.data.rows import to_dataset
 from trainer_client.data.selection import selected
 from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, device_dtype, load_policy
-from trainer_client.optimizers import muon_and_adamw
 from trainer_client.rewards import ExecutionReward, NoVerdicts, import_object, resolve_extract
-from trainer_client.samples import SampleLog
-from trainer_client.trainer import CodeRLPlusTrainer
+from trainer_client.training.callbacks import (
+    METRICS_FILE,
+    MetricsFile,
+    PoolCheckpoint,
+    Progress,
+    StopOnInterrupt,
+)
+from trainer_client.training.optimizers import muon_and_adamw
+from trainer_client.training.samples import SampleLog
+from trainer_client.training.trainer import CodeRLPlusTrainer
 
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 

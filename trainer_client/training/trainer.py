@@ -33,11 +33,11 @@ from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import AlignmentConfig, ConfigError
 from trainer_client.data import rows
-from trainer_client.finished import telling
 from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored, completion_text
-from trainer_client.samples import SampleLog
-from trainer_client.step_costs import StepCosts
-from trainer_client.two_calls import joined, merge_lengths
+from trainer_client.training.finished import telling
+from trainer_client.training.samples import SampleLog
+from trainer_client.training.step_costs import StepCosts
+from trainer_client.training.two_calls import joined, merge_lengths
 
 __all__ = ["CodeRLPlusTrainer"]
 
