@@ -38,11 +38,11 @@ def main() -> int:
 def _run(arm: str, seed: int, split: str, url: str) -> bool:
     """Whether the run's result is there now."""
     result = RESULTS / split / f"{arm}-{seed}.json"
-    if result.is_file():
-        return True
-    result.parent.mkdir(parents=True, exist_ok=True)
     kind = arm if arm in SURFACES else start_of(arm)
     start, output = RUNS / f"{kind}-{seed}", RUNS / split / f"{arm}-{seed}"
+    if result.is_file() and (arm != kind or (start / f"questions_{split}.jsonl").is_file()):
+        return True  # of a start the model is needed too
+    result.parent.mkdir(parents=True, exist_ok=True)
     output.mkdir(parents=True, exist_ok=True)
     words = map(str, [arm, seed, split, start, output, url, result])
     began = time.monotonic()

@@ -48,7 +48,7 @@ def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
     phase = Phase(
         steps=750,
         batch=32,
-        writing=0.4,
+        writing=0.5,
         bugs=0.0,
         muon_learning_rate=6e-3,
         adam_learning_rate=3e-3,
