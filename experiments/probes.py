@@ -1,6 +1,6 @@
 """Do the hidden states of a trained policy hold the values of variables more readily?
 
-    python -m experiments.probes --seeds 0 1 2 3 4        # after `python -m experiments.micro`
+    python -m experiments.probes --seeds 1 2 3 4 5        # after `python -m experiments.micro`
 
 The policy reads a statement with its examples and then the program that solves it, as when it had
 written that program itself. At the end of each line that assigns a variable a linear probe reads,
@@ -158,7 +158,7 @@ def _selectivity(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
     rows: list[dict[str, object]] = []

@@ -1,7 +1,7 @@
 """The micro model: what alignment adds to plain reinforcement learning at equal compute.
 
-    python -m experiments.micro --seeds 0 1 2 3 4              # every arm; hours on two cores
-    python -m experiments.micro --seeds 0 --arms grpo default  # a part
+    python -m experiments.micro --seeds 1 2 3 4 5              # every arm; hours on two cores
+    python -m experiments.micro --seeds 1 --arms grpo default  # a part
     python -m experiments.micro.analyse                        # tables and plots
 
 Simplifications: one model size, one family of problems, one learning rate for all arms (chosen for

@@ -28,7 +28,7 @@ GROUP = 8
 HIDE: Hide = "one"
 """Every statement hides an operation. A start writes what a statement names nearly always right;
 what is left to learn is to find, from examples, the operation that does this to a string."""
-STEPS = 150
+STEPS = 200
 SIZE = Size(width=128, layers=3, heads=8)
 TOKENS = 48
 """Of a completion at most; a reference has at most 40."""
@@ -48,7 +48,7 @@ def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
     phase = Phase(
         steps=750,
         batch=32,
-        writing=0.5,
+        writing=0.4,
         bugs=0.0,
         muon_learning_rate=6e-3,
         adam_learning_rate=3e-3,
@@ -94,13 +94,13 @@ _PAPER = {
 place of standard output, and the function's variables that of the module's."""
 
 ARMS: dict[str, Fields] = {
-    "grpo": _plain(15),
+    "grpo": _plain(13),
     "grpo_few": _plain(6),
     "paper": _aligned(6, 4, questions=_PAPER),
     "default": _aligned(6, 4),
     "passed_and_failed": _aligned(6, 4, questions={"programs": "all"}),
     "prebuilt": _aligned(6, 4, prebuilt="{start}/prebuilt.jsonl"),
-    "output_only": _aligned(10, 7, questions={"ask_return": True, "max_variables": 0}),
+    "output_only": _aligned(8, 6, questions={"ask_return": True, "max_variables": 0}),
     "alignment_alone": _aligned(6, 4) | {"reward": {"weight": 0.0}},
     "ratio_20": _aligned(9, 2),
     "ratio_60": _aligned(4, 5),
@@ -109,7 +109,7 @@ ARMS: dict[str, Fields] = {
 
 HYPOTHESES: dict[str, Fields] = {
     "spread": _aligned(6, 4, choose="spread"),
-    "downstream": _aligned(6, 4, questions={"downstream": True, "skip_copied": True}),
+    "downstream": _aligned(6, 4, questions={"downstream": True}),
     "near_misses": _aligned(6, 4, questions={"from_groups": "mixed"}),
     "decaying": _aligned(6, 4, schedule="linear"),
     "same_step": _aligned(6, 4, mode="same_step"),
@@ -119,7 +119,6 @@ HYPOTHESES: dict[str, Fields] = {
         4,
         questions={
             "format": "trainer_client.micro.alignment:CommentedFormat",
-            "skip_copied": True,
         },
     ),
 }
@@ -135,6 +134,7 @@ BASE: Fields = {
         "questions": {
             "format": "trainer_client.micro.alignment:MicroFormat",
             "exceptions": False,
+            "skip_copied": True,
             "max_traces": 24,
             "max_variables": 4,
             "max_value_chars": 26,
@@ -143,7 +143,7 @@ BASE: Fields = {
     "optimizer": {"type": "muon", "learning_rate": 6e-4, "adamw_learning_rate": 2e-4},
     "grpo": {
         "max_steps": STEPS,
-        "lr_scheduler_type": "constant",
+        "lr_scheduler_type": "linear",
         "num_generations": GROUP,
         "max_completion_length": TOKENS,
         "temperature": 1.0,
