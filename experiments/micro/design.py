@@ -87,6 +87,7 @@ _PAPER = {
     "ask_return": True,
     "max_variables": 3,
     "choose": "last",
+    "skip_copied": False,
     "unique": "output",
     "reward": "paper",
 }
