@@ -45,7 +45,8 @@ class Phase:
     predicting: float = 0.0
     """Share of all examples that say what ``f`` gives for a further input, from the statement."""
     returned: float = 0.0
-    """Share of the questions about a program that ask only for what it returns."""
+    """Share of the questions about a program that ask only for what it returns, and share of
+    those that ask for it behind the variables."""
     commented: bool = False
     """Written programs carry the values on the first example as comments, and questions about
     programs ask for them (``CommentedFormat``)."""
@@ -158,8 +159,9 @@ def _examples(phase: Phase) -> Iterator[Example]:
                 yield _commenting(problem)
                 continue
             with_parameter = rng.random() < 0.5
-            output_only = phase.returned > 0 and rng.random() < phase.returned
-            yield _tracing(problem, with_parameter, output_only)
+            drawn = rng.random() if phase.returned else 1.0
+            variables, returned = drawn >= phase.returned, drawn < 2 * phase.returned
+            yield _tracing(problem, with_parameter, variables, returned)
 
 
 def _writing(problem: Draft, phase: Phase, rng: random.Random) -> Example:
@@ -184,7 +186,7 @@ def _commenting(problem: Draft) -> Example:
     return Example(CommentedFormat().prompt(sample), program(problem.structure, given))
 
 
-def _tracing(problem: Draft, with_parameter: bool, output_only: bool) -> Example:
+def _tracing(problem: Draft, with_parameter: bool, variables: bool, returned: bool) -> Example:
     """What the reference computes. It is a wrong program for every other problem, so programs
     right and wrong look alike here."""
     given = problem.inputs[0]
@@ -193,11 +195,10 @@ def _tracing(problem: Draft, with_parameter: bool, output_only: bool) -> Example
     )
     if not with_parameter:
         del values["f.s"]
-    returned = repr(values[max(values)]) if output_only else None
     sample = AlignmentSample(
         program=problem.reference,
         call=CallSpec(function="f", args=[given]),
-        variables={} if output_only else {name: repr(v) for name, v in values.items()},
-        returned=returned,
+        variables={name: repr(v) for name, v in values.items()} if variables else {},
+        returned=repr(values[max(values)]) if returned else None,
     )
     return Example(MicroFormat().prompt(sample), correct_answer(sample))
