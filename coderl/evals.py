@@ -283,7 +283,7 @@ def _leave_no_trace(log: Path) -> None:
 
 
 def print_results(results: "Results", directory: Path) -> None:
-    from trainer_client.report import estimate
+    from trainer_client.pages import estimate
 
     console = Console(highlight=False)
     table = Table(title=Text(f"{results.benchmark}: {results.subject}"), title_justify="left")
@@ -301,7 +301,7 @@ def print_results(results: "Results", directory: Path) -> None:
 
 
 def print_comparison(comparison: "Comparison") -> None:
-    from trainer_client.report import estimate
+    from trainer_client.pages import estimate
 
     console = Console(highlight=False)
     console.print(Text(f"{comparison.benchmark}: {comparison.before} → {comparison.after}"))

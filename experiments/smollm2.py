@@ -75,7 +75,7 @@ def evaluate(name: str, model: str | Path, options: argparse.Namespace) -> dict[
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Pass rates by model, and each trained model's difference from the untrained."""
-    from trainer_client.report import estimate
+    from trainer_client.pages import estimate
     from trainer_client.statistics import bootstrap, paired_difference
 
     lines = ["| model | steps | benchmark | problems | pass@1 | minus base |"]

@@ -33,7 +33,8 @@ from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model
 from trainer_client.micro.problems import generate
-from trainer_client.report import Failure, Report, Row, estimate, write_report
+from trainer_client.pages import estimate
+from trainer_client.report import Failure, Report, Row, write_report
 from trainer_client.run_report import read_run
 from trainer_client.statistics import bootstrap, paired_difference
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from pydantic import BaseModel, Field, model_validator
 
 from trainer_client.alignment.scoring import strict_equal
+from trainer_client.pages import rendered
 from trainer_client.statistics import Interval
 from trainer_client.training.samples import CodeSample
 
@@ -175,19 +175,8 @@ def write_report(report: Report, directory: Path) -> Path:
 
 
 def _page(report: Report) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["estimate"] = estimate
-    template = Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")
     figure = Markup(_svg(report)) if report.curves or report.verdicts else None
-    return environment.from_string(template).render(report=report, figure=figure)
-
-
-def estimate(interval: Interval, signed: bool = False) -> str:
-    """``.412 [.380, .443]``, or with signs for a difference."""
-    sign = "+" if signed else ""
-    numbers = (interval.mean, interval.low, interval.high)
-    mean, low, high = (f"{number:{sign}.3f}".replace("0.", ".", 1) for number in numbers)
-    return f"{mean} [{low}, {high}]"
+    return rendered("run.html", report=report, figure=figure)
 
 
 def _svg(report: Report) -> str:

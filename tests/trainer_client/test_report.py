@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from trainer_client.pages import estimate
 from trainer_client.report import (
     Curve,
     Failure,
@@ -13,7 +14,6 @@ from trainer_client.report import (
     Row,
     Shares,
     TracedLine,
-    estimate,
     smooth,
     write_report,
 )

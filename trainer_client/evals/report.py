@@ -11,11 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from trainer_client.evals.grading import Completion
 from trainer_client.evals.results import RESULTS, Results, Sample, pass_rates
-from trainer_client.report import estimate
+from trainer_client.pages import rendered
 
 __all__ = ["write_completions", "write_evaluation"]
 
@@ -29,8 +27,11 @@ def write_evaluation(results: Results, samples: Sequence[Sample], directory: Pat
     _write_lines(directory / "samples.jsonl", (sample.model_dump() for sample in samples))
     rates = (rate.model_dump() for rate in pass_rates(results.problems))
     _write_lines(directory / "pass_rates.jsonl", rates)
-    for name in ("report.md", "report.html"):
-        (directory / name).write_text(_rendered(name, results, samples), encoding="utf-8")
+    failed = [sample for sample in samples if not sample.passed]
+    shown = {"facts": _facts(results), "failed": failed, "shown": failed[:SHOWN]}
+    for kind in ("md", "html"):
+        text = rendered(f"evaluation.{kind}", results=results, **shown)
+        (directory / f"report.{kind}").write_text(text, encoding="utf-8")
     (directory / RESULTS).write_text(results.model_dump_json(indent=1), encoding="utf-8")
 
 
@@ -44,25 +45,6 @@ def write_completions(completions: Sequence[Completion], directory: Path) -> Non
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _rendered(name: str, results: Results, samples: Sequence[Sample]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=name.endswith(".html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["estimate"] = estimate
-    failed = [sample for sample in samples if not sample.passed]
-    return environment.get_template(f"{name}.j2").render(
-        results=results,
-        facts=_facts(results),
-        failed=failed,
-        shown=failed[:SHOWN],
-    )
 
 
 def _facts(results: Results) -> dict[str, str]:
