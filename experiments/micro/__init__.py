@@ -4,6 +4,6 @@
     python -m experiments.micro --seeds 1 --arms grpo default  # a part
     python -m experiments.micro.analyse                        # tables and plots
 
-Simplifications: one model size, one family of problems, one learning rate for all arms (chosen for
-plain GRPO on the development split); what is compared is the objective.
+Simplifications: one model size, one family of problems, one learning rate for all arms, chosen on
+the development split so that either objective can learn; what is compared is the objective.
 """

@@ -43,8 +43,8 @@ Fields = dict[str, Any]
 
 def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
     """The warm start: writing programs, predicting variables or the output of programs, and
-    predicting from the statement alone. It ends where sampled programs pass about every fourth
-    time and variables are predicted about every third: both objectives have room."""
+    predicting from the statement alone. It ends where every fifth sampled program passes and the
+    variables of every second are predicted: both objectives have room."""
     phase = Phase(
         steps=750,
         batch=32,
