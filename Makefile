@@ -72,7 +72,7 @@ test-security: setup runsc languages ## attack the sandboxes; under Docker too w
 	$(RUN)/pytest -q -m "exhaustive or not exhaustive" tests/security $(ARGS)
 
 test: setup runsc languages browser base-image smollm2 ## all tests
-	$(RUN)/pytest -q $(ARGS)
+	$(RUN)/pytest -q --durations 15 $(ARGS)
 
 clean: ## remove what the targets made here
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
