@@ -93,8 +93,8 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _absolute(name: str) -> str:
-    """A file's absolute path; a hub name as it is."""
-    return str(Path(name).resolve()) if Path(name).is_file() else name
+    """Of a file or folder; a hub name as it is."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
 
 
 def main() -> None:

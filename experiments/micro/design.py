@@ -1,8 +1,8 @@
 """What is compared: fixed before the runs whose results are reported.
 
 An arm is a set of recipe fields that differ from ``BASE``. Every arm makes as many optimizer steps
-and generates about as many tokens in each: an answer is twice as long as a program, so the
-arms have unequal numbers of groups. Only ``grpo_few`` has no more code than ``default``.
+and generates about as many tokens in each: an answer is twice as long as a program, so the arms
+have unequal numbers of groups. Only ``grpo_few`` generates less: as much code as ``default``.
 """
 
 from copy import deepcopy
