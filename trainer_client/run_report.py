@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from executor_api.wire import CallSpec, TraceProgram, TraceResult
+from executor_api.wire import CallTest, StdioTest, TraceProgram, TraceResult
+from trainer_client.alignment.calls import call_of
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.report import (
     REPORT_FILE,
@@ -170,18 +171,18 @@ def _rollout(sample: CodeSample) -> Rollout:
 
 def _failed(failed: FailedTest) -> dict[str, str]:
     """The failed test as people read it: name → text."""
-    test = failed.test or {}
+    test = failed.test
     shown = {"input": "", "expected": "", "got": failed.got.rstrip()}
-    if failed.test is None:
+    if test is None:
         shown["input"] = "(too long to keep)"
-    elif test["kind"] == "stdio":
-        shown |= {"input": test.get("stdin", ""), "expected": test.get("stdout", "")}
-    elif test["kind"] == "call":
-        asked = AlignmentSample(program="", variables={}, call=_call(test))
-        expected = test.get("expected_literal") or repr(test.get("expected"))
+    elif isinstance(test, StdioTest):
+        shown |= {"input": test.stdin, "expected": test.stdout}
+    elif isinstance(test, CallTest):
+        asked = AlignmentSample(program="", variables={}, call=call_of(test))
+        expected = test.expected_literal or repr(test.expected)
         shown |= {"input": asked.input_text, "expected": expected}
     else:
-        shown["input"] = test["code"]
+        shown["input"] = test.code
     return {name: text.rstrip() for name, text in shown.items() if text.strip()}
 
 
@@ -201,22 +202,17 @@ def _question(sample: AskedSample) -> Failure:
 
 
 def request_trace(rollout: Rollout) -> TraceProgram | None:
-    """The run of a failed program on the input it failed on; None where that is not kept, or a
-    piece of test code."""
+    """The run of a failed program on the input it failed on; None where that is not kept, or is
+    in a piece of test code."""
     sample = rollout.sample
     if sample is None or sample.program is None or sample.failed is None:
         return None
-    test = sample.failed.test
-    if test is None or test["kind"] == "assert":
-        return None
     id = f"{sample.step}/{sample.problem_id}"
-    call = _call(test) if test["kind"] == "call" else None
-    return TraceProgram(id=id, code=sample.program, stdin=test.get("stdin", ""), call=call)
-
-
-def _call(test: Mapping[str, Any]) -> CallSpec:
-    names = ("function", "args", "args_literal", "kwargs")
-    return CallSpec(**{name: test[name] for name in names if name in test})
+    test = sample.failed.test
+    if isinstance(test, StdioTest):
+        return TraceProgram(id=id, code=sample.program, stdin=test.stdin)
+    call = call_of(test) if test else None
+    return TraceProgram(id=id, code=sample.program, call=call) if call else None
 
 
 def traced(code: str, trace: TraceResult) -> list[TracedLine]:

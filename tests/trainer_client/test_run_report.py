@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from coderl.cli import app
 from tests.service import KEY, Service
 from trainer_client.report import Report, Row, write_report
-from trainer_client.run_report import NoRun, curves, read_run, verdict_shares
+from trainer_client.run_report import NoRun, curves, read_run, request_trace, verdict_shares
 from trainer_client.statistics import Interval
 
 LOGS: list[dict[str, Any]] = [
@@ -32,7 +32,7 @@ LOGS.append({"step": 2, "train_runtime": 90.0})
 
 PROGRAM = "def f(n):\n    t = 0\n    for i in range(n):\n        t += i\n    return t / (n - 4)\n"
 COMMON = {"problem_id": "p", "prompt": "Add <them>.", "completion": PROGRAM, "reward": 0.0}
-CODE = {
+CODE: dict[str, Any] = {
     **COMMON,
     "task": "code",
     "verdict": "runtime_error",
@@ -117,6 +117,24 @@ def test_failed_programs_are_traced_where_asked_for(
     assert "×5" in page and "t = 1, 3, 6" in page and "i = 0, 1, …, 3" in page
     assert '<code class="wrong">    return t / (n - 4)</code>' in page
     assert "Add &lt;them&gt;." in page
+
+
+@pytest.mark.parametrize(
+    ("test", "call"),
+    [
+        ({"kind": "assert", "code": "assert f(4) == 6"}, "f"),
+        ({"kind": "assert", "code": "for n in (4, 5):\n    assert f(n)"}, None),
+        (None, None),
+    ],
+)
+def test_an_assertion_is_traced_as_the_call_it_is_about(
+    run: Path, test: dict[str, Any] | None, call: str | None
+) -> None:
+    sample = {**CODE, "step": 1, "failed": {**CODE["failed"], "test": test}}
+    (run / "samples.jsonl").write_text(json.dumps(sample) + "\n")
+    (rollout,) = read_run(run).rollouts
+    asked = request_trace(rollout)
+    assert (asked and asked.call and asked.call.function) == call
 
 
 def test_without_traces_nothing_runs(run: Path) -> None:

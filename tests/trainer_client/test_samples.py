@@ -84,7 +84,7 @@ def test_what_a_failed_program_did_is_kept() -> None:
 
     long, short = failed(value="2")
     assert (short.number, short.verdict, short.got) == (2, "wrong_answer", "2")
-    assert short.test["args"] == ["aa"]
+    assert short.test.args == ["aa"]
     assert (long.number, long.test) == (2, None)
     raised, _ = failed(exception={"type": "KeyError", "message": "k", "line": 1})
     assert raised.got == "KeyError: k"

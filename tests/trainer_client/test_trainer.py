@@ -21,6 +21,7 @@ from transformers.integrations import is_tensorboard_available, is_wandb_availab
 from trl import GRPOConfig, GRPOTrainer
 from trl.trainer.grpo_trainer import split_tensor_dict
 
+from executor_api.wire import StdioTest
 from tests.service import KEY, Service
 from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
 from trainer_client.algorithms.settings import ALGORITHMS
@@ -432,10 +433,8 @@ def test_a_run_keeps_samples_of_both_tasks_and_the_recipe(fields: dict[str, Any]
         assert sample.program == any_program(sample.completion)
         assert sample.failed is not None
         assert sample.failed.got in ("0\n", "1\n")
-        assert sample.failed.test == {
-            "kind": "stdio",
-            "stdout": "0\n" if sample.failed.number == 1 else "never\n",
-        }
+        expected = "0\n" if sample.failed.number == 1 else "never\n"
+        assert sample.failed.test == StdioTest(kind="stdio", stdout=expected)
     for question in asked:
         assert question.program.startswith("text = ")
         assert "last" in question.answers

@@ -1,16 +1,12 @@
 """Which programs are asked about, and on which inputs."""
 
-import ast
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from executor_api.wire import (
-    AssertTest,
     CallSpec,
-    CallTest,
     ExecuteResult,
     StdioTest,
     TestCase,
@@ -19,6 +15,7 @@ from executor_api.wire import (
     TraceProgram,
     Verdict,
 )
+from trainer_client.alignment.calls import call_of
 from trainer_client.config import QuestionOptions
 
 __all__ = ["Candidate", "Rollout", "candidates", "drawn", "request"]
@@ -135,51 +132,5 @@ def _candidate(
         return Candidate(rollout, judged, test.stdin, None)
     if not options.calls:
         return None
-    call = _call(test)
+    call = call_of(test)
     return None if call is None else Candidate(rollout, judged, "", call)
-
-
-def _call(test: CallTest | AssertTest) -> CallSpec | None:
-    if isinstance(test, CallTest):
-        fields = test.model_dump(
-            include={"function", "args", "args_literal", "kwargs"}, exclude_unset=True
-        )
-        return CallSpec(**fields)
-    return _call_of_assert(test.code)
-
-
-def _call_of_assert(code: str) -> CallSpec | None:
-    """``assert f(1, 2) == 3`` as the call ``f(1, 2)``, ``assert C().f(x=1) == 3`` as that of a
-    method on a fresh instance; None for anything less plain."""
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if len(body) != 1 or not isinstance(body[0], ast.Assert):
-        return None
-    test = body[0].test
-    if not isinstance(test, ast.Compare) or not isinstance(test.left, ast.Call):
-        return None
-    call = test.left
-    function = _function(call.func)
-    if function is None:
-        return None
-    try:
-        arguments = tuple(ast.literal_eval(argument) for argument in call.args)
-        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-        if json.loads(json.dumps(named, allow_nan=False)) != named:
-            return None  # it would not be the same after its way as JSON
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return None
-    return CallSpec(function=function, args_literal=repr(arguments), kwargs=named)
-
-
-def _function(called: ast.expr) -> str | None:
-    if isinstance(called, ast.Name):
-        return called.id
-    if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Call):
-        return None
-    made = called.value
-    if not isinstance(made.func, ast.Name) or made.args or made.keywords:
-        return None
-    return f"{made.func.id}.{called.attr}"

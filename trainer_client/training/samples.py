@@ -11,9 +11,10 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from executor_api.wire import TestCase
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import LoggingConfig
@@ -48,11 +49,15 @@ class FailedTest(BaseModel):
 
     number: int
     """From 1."""
-    test: dict[str, Any] | None
-    """As in the contract; None where it is too long to keep."""
+    test: TestCase | None
+    """None where it is too long to keep."""
     verdict: str
     got: str
     """Standard output, or the value returned, or the exception."""
+
+    @field_serializer("test")
+    def _as_sent(self, test: TestCase | None) -> dict[str, Any] | None:
+        return test.model_dump(mode="json", exclude_unset=True) if test else None
 
 
 class CodeSample(_Line):
@@ -189,13 +194,12 @@ def _failed_test(rollout: Rollout) -> FailedTest | None:
     ):
         if result.verdict == "accepted":
             continue
-        fields = test.model_dump(mode="json", exclude_unset=True)
         exception = result.exception and f"{result.exception.type}: {result.exception.message}"
         got = exception or (result.value if result.value is not None else result.stdout)
-        short = len(json.dumps(fields)) <= MAX_CHARS
+        short = len(test.model_dump_json(exclude_unset=True)) <= MAX_CHARS
         return FailedTest(
             number=number,
-            test=fields if short else None,
+            test=test if short else None,
             verdict=str(result.verdict),
             got=_bounded(got),
         )
