@@ -7,7 +7,7 @@ import pytest
 
 from executor_api.judge.literals import parse
 from tests.service import Service, running_service
-from trainer_client.data.formats.cruxeval import executions
+from trainer_client.data.files import read_rows
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "cruxeval_first400.jsonl"
 
@@ -28,11 +28,11 @@ def service() -> Iterator[Service]:
     "step", [4, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.exhaustive])]
 )
 def test_every_output_is_as_expected(service: Service, detail: str, step: int) -> None:
-    cases = list(executions(DATA))[::step]
+    cases = [row for _, row in read_rows(DATA)][::step]
     programs = [
         {
-            "id": case.id,
-            "code": f"{case.code}\n__input = lambda: {case.call}\n",
+            "id": case["id"],
+            "code": f"{case['code']}\n__input = lambda: f({case['input']})\n",
             "call": {"function": "__input"},
             "detail": detail,
         }
@@ -41,8 +41,8 @@ def test_every_output_is_as_expected(service: Service, detail: str, step: int) -
     results = service.trace(*programs)
     assert len(results) == 400 // step
     wrong = [
-        (result["id"], result["value"], case.output)
+        (result["id"], result["value"], case["output"])
         for case, result in zip(cases, results, strict=True)
-        if result["status"] != "completed" or parse(result["value"]) != parse(case.output)
+        if result["status"] != "completed" or parse(result["value"]) != parse(case["output"])
     ]
     assert not wrong

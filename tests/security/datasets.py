@@ -10,7 +10,6 @@ from typing import Any
 
 from tests.security.mutations import MUTATIONS
 from trainer_client.data.files import read_rows
-from trainer_client.data.formats.cruxeval import executions
 from trainer_client.data.problem import Problem, load_problems
 from trainer_client.micro.family import Split
 from trainer_client.micro.problems import generate
@@ -171,14 +170,15 @@ def _parsed(code: str) -> ast.Module:
 
 
 def _cruxeval() -> Iterator[Item]:
-    for one in executions(CRUXEVAL):
-        code = f"{one.code}\nif __name__ == '__main__':\n    print({one.call})\n"
-        printed = f"{ast.literal_eval(one.output)}\n"
+    for _, row in read_rows(CRUXEVAL):
+        call = f"f({row['input']})"
+        code = f"{row['code']}\nif __name__ == '__main__':\n    print({call})\n"
+        printed = f"{ast.literal_eval(row['output'])}\n"
         tests = [
             {"kind": "stdio", "stdout": printed},
-            _assert(f"assert {one.call} == {one.output}"),
+            _assert(f"assert {call} == {row['output']}"),
         ]
-        yield Item(one.id, code, "f", tests, tests, one.call)
+        yield Item(row["id"], code, "f", tests, tests, call)
 
 
 def _easy() -> Iterator[Item]:

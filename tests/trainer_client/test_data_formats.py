@@ -20,7 +20,6 @@ from trainer_client.data import files
 from trainer_client.data.formats import FORMATS, load, read_rows
 from trainer_client.data.formats import livecodebench as lcb
 from trainer_client.data.formats.checks import assertions_of_check
-from trainer_client.data.formats.cruxeval import executions
 from trainer_client.data.problem import Collection, DataError, Problem
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -345,11 +344,6 @@ def test_mbpp_sanitized_puts_its_imports_before_each_test() -> None:
     (test,) = converted("mbpp", row).tests
     assert isinstance(test, AssertTest)
     assert test.code == "import math\nassert f(math.pi) == math.pi"
-
-
-def test_cruxeval_executions() -> None:
-    first = next(executions(shared("cruxeval_first400.jsonl")))
-    assert (first.id, first.call) == ("sample_0", "f([1, 1, 3, 1, 3, 1])")
 
 
 # --- kinds of files -----------------------------------------------------------------------
