@@ -177,7 +177,7 @@ def _model(name: str, style: Any, dtype: Any, **sampling: Any) -> "Subject":
     from transformers.utils import logging as transformers_logging
 
     from trainer_client.evals.runs import Model
-    from trainer_client.evaluate import Sampling
+    from trainer_client.generation import Sampling
 
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -27,7 +27,8 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client import ExecutorClient
 from trainer_client.config import ConfigError, Recipe, load_recipe
 from trainer_client.data.problem import Problem
-from trainer_client.evaluate import Answers, Programs, Sampling, ask, write_programs
+from trainer_client.evaluate import Answers, Programs, ask, write_programs
+from trainer_client.generation import Sampling
 from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split

@@ -4,12 +4,11 @@ Both evaluations keep one number a case, so that two checkpoints on the same cas
 compared pair by pair (``trainer_client.statistics``).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-import torch
-from transformers import BatchEncoding, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client.alignment.formats import AlignmentFormat
@@ -17,15 +16,14 @@ from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
+from trainer_client.generation import Sampling, complete
 from trainer_client.rewards import Extract, raw
 
 __all__ = [
     "Answers",
     "Executor",
     "Programs",
-    "Sampling",
     "ask",
-    "complete",
     "write_programs",
 ]
 
@@ -39,23 +37,6 @@ class Executor(Protocol):
     async def execute(
         self, programs: Sequence[ExecuteProgram], *, deadline_seconds: float | None = None
     ) -> list[ExecuteResult]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How completions are drawn."""
-
-    samples: int = 1
-    """Completions of each prompt."""
-    temperature: float = 1.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    """Of nucleus sampling; 1 leaves all tokens."""
-    max_new_tokens: int = 64
-    stop: tuple[str, ...] = ()
-    """A completion ends with the first of these texts, if it has one."""
-    batch: int = 512
-    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,67 +119,6 @@ def ask(
     given = [style.parse(c, q) for c, q in zip(completions, questions, strict=True)]
     scores = [exact_fraction(g, q.answers) for g, q in zip(given, questions, strict=True)]
     return Answers(given, scores)
-
-
-def complete(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
-    sampling: Sampling,
-    *,
-    special_tokens: bool = True,
-    done: Callable[[int], None] = lambda count: None,
-) -> list[str]:
-    """One completion for each prompt, in order; prompts of like length share a batch.
-
-    ``special_tokens``: put the tokenizer's own in front, which a chat template has done already.
-    ``done`` is told how many completions there are after each batch.
-    """
-    torch.manual_seed(sampling.seed)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    completions = [""] * len(prompts)
-    for start in range(0, len(order), sampling.batch):
-        chosen = order[start : start + sampling.batch]
-        inputs = tokenizer(
-            [prompts[i] for i in chosen],
-            return_tensors="pt",
-            padding=True,
-            padding_side="left",
-            return_token_type_ids=False,
-            add_special_tokens=special_tokens,
-        )
-        texts = _generate(model, tokenizer, inputs, sampling)
-        for i, text in zip(chosen, texts, strict=True):
-            completions[i] = text
-        done(start + len(chosen))
-    return completions
-
-
-@torch.inference_mode()
-def _generate(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    inputs: BatchEncoding,
-    sampling: Sampling,
-) -> list[str]:
-    model.eval()
-    stopping = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
-    output = model.generate(
-        **inputs.to(model.device),
-        **_decoding(sampling),
-        **(stopping if sampling.stop else {}),
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    completions = output[:, inputs["input_ids"].shape[1] :]
-    return list(tokenizer.batch_decode(completions, skip_special_tokens=True))
-
-
-def _decoding(sampling: Sampling) -> dict[str, object]:
-    shared = {"max_new_tokens": sampling.max_new_tokens, "repetition_penalty": 1.0}
-    if sampling.temperature == 0:
-        return {**shared, "do_sample": False}
-    chosen = {"temperature": sampling.temperature, "top_k": 0, "top_p": sampling.top_p}
-    return {**shared, "do_sample": True, **chosen}
 
 
 def _program(problem: Problem, code: str) -> ExecuteProgram:

@@ -13,7 +13,8 @@ from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client import ExecutorClient
 from trainer_client.config import QuestionOptions
-from trainer_client.evaluate import Programs, Sampling, ask, complete, write_programs
+from trainer_client.evaluate import Programs, ask, write_programs
+from trainer_client.generation import Sampling, complete
 from trainer_client.micro.alignment import CommentedFormat, MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.problems import Draft, drafts, generate

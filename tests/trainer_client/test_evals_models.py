@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from tests.trainer_client.tiny_policy import save_tiny_policy
 from trainer_client.evals.cases import EvalError, Prompt, before
 from trainer_client.evals.models import complete_prompts, load_model, style_of
-from trainer_client.evaluate import Sampling
+from trainer_client.generation import Sampling
 from trainer_client.models import Policy
 
 PROMPT = Prompt(

@@ -9,7 +9,8 @@ from executor_api.wire import CallSpec, ExecuteResult
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.data.problem import Problem
-from trainer_client.evaluate import Programs, Sampling, ask, complete
+from trainer_client.evaluate import Programs, ask
+from trainer_client.generation import Sampling, complete
 from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model, new_model, save_model

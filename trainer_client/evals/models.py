@@ -18,7 +18,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from trainer_client.config import GgufModel, HfModel, MicroModel, ModelConfig
 from trainer_client.evals.cases import EvalError, Messages, Prompt, before
-from trainer_client.evaluate import Sampling, complete
+from trainer_client.generation import Sampling, complete
 from trainer_client.models import Policy, load_policy
 
 __all__ = ["Dtype", "Style", "complete_prompts", "load_model", "style_of"]

@@ -32,7 +32,7 @@ from trainer_client.rewards import NoVerdicts
 
 if TYPE_CHECKING:
     from trainer_client.evals.models import Dtype, Style
-    from trainer_client.evaluate import Sampling
+    from trainer_client.generation import Sampling
 
 __all__ = ["Evaluation", "Model", "Subject", "evaluate"]
 
