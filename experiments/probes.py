@@ -30,6 +30,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from experiments.documents import put
 from experiments.micro.__main__ import RUNS
 from experiments.micro.analyse import Effect, effect
+from experiments.micro.design import HIDE
 from experiments.micro.run import START
 from trainer_client.micro.family import Split, run
 from trainer_client.micro.model import load_model
@@ -113,8 +114,8 @@ def probe(folder: Path, seed: int) -> dict[str, list[float]]:
     """Target (``control`` too) → accuracy by layer."""
     model, tokenizer = load_model(folder)
     model.eval()  # type: ignore[no-untyped-call]
-    learnt = [reading(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed)]
-    tested = [reading(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed)]
+    learnt = [reading(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed, HIDE)]
+    tested = [reading(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed, HIDE)]
     first, second = states(model, tokenizer, learnt), states(model, tokenizer, tested)
     return {
         target: [

@@ -18,20 +18,23 @@ from scipy.stats import t as student
 
 from experiments.documents import put
 from experiments.micro.__main__ import RESULTS
-from experiments.micro.design import ARMS, HYPOTHESES
+from experiments.micro.design import ARMS, HYPOTHESES, start_of
 from experiments.micro.measure import SAMPLES, SURFACES, Measures
-from experiments.micro.run import Result
+from experiments.micro.run import Point, Result
 
 IMAGES = Path("docs/images")
-BASELINE = "grpo"
-SMOOTH = 15
+BASELINES = ("grpo", "grpo_few", "default", "commented_grpo")
+SMOOTH = 25
+DRAWN = {"held_out": ("grpo", "grpo_few", "paper", "default", "alignment_alone")}
+"""Arms with a curve, where all would be a tangle."""
 
 MEASURES = ("pass@1", "pass@8", "greedy", "output", "test output", "variables", "all variables")
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Mean over seeds with its 95 % t interval; ``d`` is the mean over the standard deviation."""
+    """Mean over seeds with its 95 % t interval, in bold where that excludes zero; ``d`` is the mean
+    over the standard deviation."""
 
     mean: float
     low: float
@@ -40,7 +43,11 @@ class Effect:
     seeds: int
 
     def __str__(self) -> str:
-        return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        if self.seeds == 1:
+            return f"{self.mean:+.3f}"
+        shown = f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        strong = self.low > 0 or self.high < 0
+        return f"{f'**{shown}**' if strong else shown}<br>{self.d:+.1f}"
 
 
 def summary(measures: Measures) -> dict[str, float]:
@@ -79,29 +86,31 @@ def load(split: str) -> dict[str, dict[int, Result]]:
 
 
 def means_table(results: dict[str, dict[int, Result]]) -> str:
-    """Mean over the seeds of each arm."""
+    """Mean over the seeds of each arm, and the half width of its 95 % interval."""
     lines = [_row("arm", "seeds", *MEASURES), _row(*["---"] * (len(MEASURES) + 2))]
     for arm, runs in _ordered(results):
         all_runs = [summary(run.measures) for run in runs.values()]
-        means = [f"{np.mean([one[m] for one in all_runs]):.3f}" for m in MEASURES]
-        lines.append(_row(arm, str(len(runs)), *means))
+        found = [effect([one[measure] for one in all_runs]) for measure in MEASURES]
+        lines.append(_row(arm, str(len(runs)), *(_mean(e) for e in found)))
     return "\n".join(lines)
+
+
+def _mean(of: Effect) -> str:
+    return f"{of.mean:.3f} ± {of.high - of.mean:.3f}" if of.seeds > 1 else f"{of.mean:.3f}"
 
 
 def effects_table(results: dict[str, dict[int, Result]], baseline: str) -> str:
-    """Differences from the baseline within a seed; where the interval excludes zero, in bold."""
-    lines = [
-        _row(f"minus {baseline}", *MEASURES, "d (pass@1)"),
-        _row(*["---"] * (len(MEASURES) + 2)),
-    ]
+    """Differences within a seed from a baseline, of the arms that began where it did; empty where
+    there are none."""
+    lines = [_row(f"minus {baseline}", *MEASURES), _row(*["---"] * (len(MEASURES) + 1))]
+    first = results.get(baseline, {})
     for arm, runs in _ordered(results):
-        shared = sorted(runs.keys() & results.get(baseline, {}).keys())
-        if arm == baseline or arm in SURFACES or not shared:
+        shared = sorted(runs.keys() & first.keys())
+        if arm == baseline or arm in SURFACES or start_of(arm) != start_of(baseline) or not shared:
             continue
-        found = {m: _difference(runs, results[baseline], shared, m) for m in MEASURES}
-        cells = [_bold(str(e), e.low > 0 or e.high < 0) for e in found.values()]
-        lines.append(_row(arm, *cells, f"{found['pass@1'].d:+.1f}"))
-    return "\n".join(lines)
+        found = [_difference(runs, first, shared, measure) for measure in MEASURES]
+        lines.append(_row(arm, *map(str, found)))
+    return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def costs_table(results: dict[str, dict[int, Result]]) -> str:
@@ -117,26 +126,40 @@ def costs_table(results: dict[str, dict[int, Result]]) -> str:
 
 
 def draw(results: dict[str, dict[int, Result]], arms: Iterable[str], path: Path) -> None:
-    """Training pass rate against tokens and against seconds, means over seeds."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+    """What training measures of both objectives, against tokens and seconds; means over seeds."""
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    grid = figure.subplots(2, 2, sharey="row", sharex="col")
     for arm in arms:
         curves = [run.curve for run in results.get(arm, {}).values()]
-        if not curves:
-            continue
-        rates = np.mean([[p.pass_rate or np.nan for p in curve] for curve in curves], axis=0)
-        rates = np.convolve(rates, np.ones(SMOOTH) / SMOOTH, mode="valid")
-        for axes, field in ((left, "tokens"), (right, "seconds")):
-            x = np.mean([[getattr(p, field) for p in curve] for curve in curves], axis=0)
-            axes.plot(x[SMOOTH - 1 :], rates, label=arm)
-    left.set(xlabel="tokens generated", ylabel=f"training pass rate (mean of {SMOOTH} steps)")
-    right.set(xlabel="seconds")
-    right.legend(frameon=False, fontsize=8)
-    for axes in (left, right):
+        for row, of in enumerate(("pass_rate", "exact")):
+            rates = smooth(np.mean([_column(curve, of) for curve in curves], axis=0))
+            for column, (over, scale) in enumerate((("tokens", 1000), ("seconds", 1))):
+                x = np.mean([_column(curve, over) for curve in curves], axis=0) / scale
+                label = arm if row == column == 0 else None
+                grid[row, column].plot(x, rates, label=label, linewidth=1.2)
+    grid[0, 0].set(ylabel="programs that pass")
+    grid[1, 0].set(ylabel="questions answered exactly", xlabel="thousand tokens generated")
+    grid[1, 1].set(xlabel="seconds")
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    for axes in grid.flat:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
+
+
+def _column(curve: Sequence[Point], field: str) -> list[float]:
+    """A field of each step, nan where it had none."""
+    values = (getattr(point, field) for point in curve)
+    return [np.nan if value is None else value for value in values]
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Means of the last ``SMOOTH`` steps, of those that have a value; nan before."""
+    windows = [values[end - SMOOTH : end] for end in range(SMOOTH, len(values) + 1)]
+    kept = [window[~np.isnan(window)] for window in windows]
+    means = [window.mean() if len(window) else np.nan for window in kept]
+    return np.array([np.nan] * (len(values) - len(means)) + means)
 
 
 def _difference(
@@ -161,25 +184,21 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _bold(text: str, strong: bool) -> str:
-    return f"**{text}**" if strong else text
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
     split = parser.parse_args().split
     results = load(split)
     image = IMAGES / f"micro-{split}.png"
-    draw(results, [arm for arm, _ in _ordered(results) if arm not in SURFACES], image)
+    trained = [arm for arm, _ in _ordered(results) if arm not in SURFACES]
+    draw(results, DRAWN.get(split, trained), image)
     parts = [
         means_table(results),
-        effects_table(results, BASELINE),
-        effects_table(results, "grpo_few"),
+        *(effects_table(results, baseline) for baseline in BASELINES),
         costs_table(results),
-        f"![Training pass rate](images/{image.name})",
+        f"![Training curves](images/{image.name})",
     ]
-    put(f"micro {split}", "\n\n".join(parts))
+    put(f"micro {split}", "\n\n".join(filter(None, parts)))
 
 
 if __name__ == "__main__":

@@ -2,13 +2,24 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments import documents
-from experiments.micro.analyse import MEASURES, effect, effects_table, means_table, summary
+from experiments.micro.analyse import (
+    MEASURES,
+    SMOOTH,
+    _column,
+    draw,
+    effect,
+    effects_table,
+    means_table,
+    smooth,
+    summary,
+)
 from experiments.micro.design import ARMS, GROUP, HYPOTHESES, phases, recipe_fields
 from experiments.micro.measure import Measures
-from experiments.micro.run import Result
+from experiments.micro.run import Point, Result
 from trainer_client.config import Recipe
 from trainer_client.micro.family import Split
 
@@ -69,10 +80,33 @@ def test_arms_are_compared_within_a_seed() -> None:
         "default": {seed: result("default", seed, seed + 4) for seed in range(4)},
     }
     row = effects_table(results, "grpo").splitlines()[-1]
-    assert row.startswith("| default | **+0.500 [+0.500, +0.500]** |")
-    assert [line.split("|")[2].strip() for line in means_table(results).splitlines()[2:]] == [
-        "3", "4",
-    ]  # fmt: skip
+    assert row.startswith("| default | **+0.500 [+0.500, +0.500]**<br>+0.0 |")
+    means = [line.split("|")[2:4] for line in means_table(results).splitlines()[2:]]
+    half = 4.3026527 * (1 / 8) / 3**0.5  # t(0.975, 2), of 0/8, 1/8, 2/8
+    assert means[0] == [" 3 ", f" 0.125 ± {half:.3f} "]
+    assert means[1][0] == " 4 "
+
+
+def test_arms_from_another_start_are_not_compared() -> None:
+    arms = ("commented_grpo", "commented", "default")
+    results = {arm: {0: result(arm, 0, 1)} for arm in arms}
+    assert effects_table(results, "default") == ""
+    (row,) = effects_table(results, "commented_grpo").splitlines()[2:]
+    assert row.startswith("| commented | ")
+
+
+def test_curves_keep_zeros_and_leave_out_steps_without_a_value(tmp_path: Path) -> None:
+    found = smooth(np.array([np.nan, *[0.0] * (SMOOTH - 1), np.nan, 1.0]))
+    assert np.isnan(found[: SMOOTH - 1]).all()
+    assert list(found[SMOOTH - 1 :]) == pytest.approx([0.0, 0.0, 1 / (SMOOTH - 1)])
+    curve = [
+        Point(step=step, seconds=step, tokens=step, pass_rate=0.0, exact=exact)
+        for step, exact in ((1, None), (2, 0.5))
+    ]
+    assert _column(curve, "pass_rate") == [0.0, 0.0]
+    one = result("default", 0, 1).model_copy(update={"curve": curve})
+    draw({"default": {0: one}}, ["default"], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
 
 
 def test_results_stand_between_their_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
