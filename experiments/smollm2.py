@@ -4,8 +4,8 @@
     python -m experiments.smollm2 --mbpp MBPP --humaneval HUMANEVAL --steps 20 --seeds 0
 
 ``MBPP`` and ``HUMANEVAL`` are files or hub names. The trained models, and the untrained one, are
-evaluated on MBPP's validation split and on HumanEval (``coderl eval``, greedy, and sampled on
-MBPP); each pair is compared problem by problem (``coderl eval compare``).
+evaluated on MBPP's validation split and on HumanEval (``coderl eval``, greedy) and compared with
+the untrained one problem by problem.
 
 Simplifications: 16 rollouts a step are four problems of four in one arm, three problems and a
 question in the other. A run of this length is a check of the machinery on a real model, and
@@ -27,6 +27,8 @@ from experiments.documents import put
 RUNS = Path("runs/experiments/smollm2")
 RESULTS = Path(__file__).with_name("results_smollm2.jsonl")
 RECIPE = "recipes/smollm2.yaml"
+TOKENS = 256
+"""Of an evaluated completion at most; in training 160."""
 BASE = "base"
 
 ARMS: dict[str, list[str]] = {
@@ -63,8 +65,8 @@ def evaluate(name: str, model: str | Path, options: argparse.Namespace) -> dict[
     ):
         output = RUNS / "eval" / f"{name}-{benchmark}"
         if not (output / "results.json").is_file():
-            words = ["--model", model, "--data", data, *more, "--output", output]
-            coderl("eval", benchmark, *words)
+            words = ["--model", model, "--data", data, *more, "--max-new-tokens", TOKENS]
+            coderl("eval", benchmark, *words, "--output", output)
         results = json.loads((output / "results.json").read_text(encoding="utf-8"))
         found[benchmark] = [
             {name: problem[name] for name in ("id", "samples", "passed")}
