@@ -3,14 +3,17 @@
     python -m experiments.probes --seeds 1 2 3 4 5        # after `python -m experiments.micro`
 
 The policy reads a statement with its examples and then the program that solves it, as when it had
-written that program itself. At the end of each line that assigns a variable a linear probe reads,
-from the state of one layer, the first letter of the value that the variable has on the first
-example, and its length. Neither stands in the text: the policy has no use for it but to know what
-the program does. The probe learns on some structures and is tested on others.
+written that program itself. At the end of each line that assigns a variable, where its expression
+has been read, a linear probe reads from the state of one layer the first letter of the value that
+the variable has on the first example, and its length. The last assignment is left out: its value is
+the example's output, which stands in the statement. The other values do not: the policy has no use
+for them but to know what the program does. The probe learns on some structures and is tested on
+others.
 
-Control task (Hewitt and Liang 2019, arXiv 1909.03368): the same probe learns labels drawn at random
-for each (first letter of the input, variable, operation): what can be learnt by heart from the
-surface of the text. Selectivity is the accuracy minus that of the control task.
+Control task (Hewitt and Liang 2019, arXiv 1909.03368): the same probe learns labels that are drawn,
+from those of the target, once for each (first letter of the input, variable, operation): what can
+be learnt by heart from the surface of the text. Selectivity is the accuracy minus that of the
+control task.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,9 +43,8 @@ from trainer_client.micro.problems import Draft, drafts
 RESULTS = Path(__file__).with_name("results_probes.jsonl")
 ARMS = (START, "grpo", "default")
 LEARNT, TESTED = 1500, 500
-"""Programs to learn from and to test on; two or three assignments each."""
+"""Programs to learn from and to test on; one or two assignments each."""
 TARGETS = ("first letter", "length")
-CONTROL_CLASSES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,12 @@ def reading(draft: Draft) -> Reading:
     given = draft.inputs[0]
     text = draft.prompt + draft.reference
     ends = [i for i in range(len(draft.prompt), len(text)) if text[i] == "\n"]
-    steps = len(draft.structure)
+    hidden = draft.structure[:-1]
     return Reading(
         text=text,
-        places=tuple(ends[1 : 1 + steps]),  # the first ends `def f(s):`
-        values=tuple(run(draft.structure, given)),
-        surface=tuple(f"{given[0]}/{i}/{s.phrase}" for i, s in enumerate(draft.structure)),
+        places=tuple(ends[1 : 1 + len(hidden)]),  # the first ends `def f(s):`
+        values=tuple(run(draft.structure, given))[: len(hidden)],
+        surface=tuple(f"{given[0]}/{i}/{step.phrase}" for i, step in enumerate(hidden)),
     )
 
 
@@ -90,15 +93,20 @@ def _token(offsets: Sequence[Sequence[int]], place: int) -> int:
 
 
 def labels(read: Sequence[Reading], target: str) -> list[str]:
+    values = [value for one in read for value in one.values]
     if target == "first letter":
-        return [value[:1] for one in read for value in one.values]
-    if target == "length":
-        return [str(min(len(value), 9)) for one in read for value in one.values]
-    return [_drawn(surface) for one in read for surface in one.surface]
+        return [value[:1] for value in values]
+    return [str(min(len(value), 9)) for value in values]
 
 
-def _drawn(surface: str) -> str:
-    return str(hashlib.sha256(surface.encode()).digest()[0] % CONTROL_CLASSES)
+def control(read: Sequence[Reading], target: str, drawn_from: Sequence[str]) -> list[str]:
+    """For each surface one of the labels ``drawn_from``, always the same."""
+    pool = sorted(drawn_from)
+    return [pool[_random(f"{target}/{s}") % len(pool)] for one in read for s in one.surface]
+
+
+def _random(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
 def accuracy(
@@ -110,27 +118,33 @@ def accuracy(
     return float(probe.score(tested, wanted))
 
 
-def probe(folder: Path, seed: int) -> dict[str, list[float]]:
-    """Target (``control`` too) → accuracy by layer."""
+def probe(folder: Path, seed: int) -> dict[str, dict[str, list[float]]]:
+    """Target → ``right`` and ``control`` → accuracy by layer."""
     model, tokenizer = load_model(folder)
     model.eval()  # type: ignore[no-untyped-call]
     learnt = [reading(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed, HIDE)]
     tested = [reading(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed, HIDE)]
     first, second = states(model, tokenizer, learnt), states(model, tokenizer, tested)
-    return {
-        target: [
-            accuracy(a, b, labels(learnt, target), labels(tested, target))
-            for a, b in zip(first, second, strict=True)
-        ]
-        for target in (*TARGETS, "control")
-    }
+
+    def by_layer(right: Sequence[str], wanted: Sequence[str]) -> list[float]:
+        return [accuracy(a, b, right, wanted) for a, b in zip(first, second, strict=True)]
+
+    found = {}
+    for target in TARGETS:
+        right = labels(learnt, target)
+        drawn = (control(read, target, right) for read in (learnt, tested))
+        found[target] = {
+            "right": by_layer(right, labels(tested, target)),
+            "control": by_layer(*drawn),
+        }
+    return found
 
 
 def folder(arm: str, seed: int) -> Path:
     return RUNS / f"start-{seed}" if arm == START else RUNS / "held_out" / f"{arm}-{seed}"
 
 
-def table(rows: Sequence[dict[str, object]]) -> str:
+def table(rows: Sequence[dict[str, Any]]) -> str:
     """Selectivity at the last layer, by arm, and the difference from ``grpo``."""
     lines = ["| target | arm | accuracy | control | selectivity | minus grpo |"]
     lines.append("|---|---|---|---|---|---|")
@@ -146,14 +160,14 @@ def table(rows: Sequence[dict[str, object]]) -> str:
 
 
 def _selectivity(
-    rows: Sequence[dict[str, object]], arm: str, target: str
+    rows: Sequence[dict[str, Any]], arm: str, target: str
 ) -> list[tuple[float, float]]:
     """(accuracy, accuracy of the control) of each seed, at the last layer."""
     found = []
     for row in rows:
         if row["arm"] == arm:
-            accuracies: dict[str, list[float]] = row["accuracy"]  # type: ignore[assignment]
-            found.append((accuracies[target][-1], accuracies["control"][-1]))
+            by_layer = row["accuracy"][target]
+            found.append((by_layer["right"][-1], by_layer["control"][-1]))
     return found
 
 
@@ -161,8 +175,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     seeds = parser.parse_args().seeds
+    for needed in (folder(arm, seed) for seed in seeds for arm in ARMS):
+        if not (needed / "config.json").is_file():
+            parser.error(f"no model in {needed}: train it by `python -m experiments.micro --again`")
     torch.set_num_threads(1)
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for seed in seeds:
         for arm in ARMS:
             rows.append({"seed": seed, "arm": arm, "accuracy": probe(folder(arm, seed), seed)})

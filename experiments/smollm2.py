@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from experiments.documents import put
+from trainer_client.evals.results import load_results, pass_rates
+from trainer_client.pages import estimate
+from trainer_client.statistics import bootstrap, paired_difference
 
 RUNS = Path("runs/experiments/smollm2")
 RESULTS = Path(__file__).with_name("results_smollm2.jsonl")
@@ -32,10 +35,10 @@ TOKENS = 256
 BASE = "base"
 
 ARMS: dict[str, list[str]] = {
-    "grpo": ["--alignment.enabled", "false", "--grpo.gradient_accumulation_steps", "8"],
-    "default": ["--alignment.groups", "1", "--grpo.gradient_accumulation_steps", "6"],
+    "grpo": ["--alignment.enabled", "false", "--grpo.per_device_train_batch_size", "4"],
+    "default": ["--alignment.groups", "1", "--grpo.per_device_train_batch_size", "3"],
 }
-"""Groups of 4 rollouts, 2 rollouts in memory: 4 code groups, or 3 and a question."""
+"""Of groups of 4 rollouts, in 4 micro-batches: 4 of code, or 3 and a question."""
 
 
 def coderl(*words: object) -> None:
@@ -47,12 +50,14 @@ def coderl(*words: object) -> None:
 
 def train(arm: str, seed: int, options: argparse.Namespace) -> Path:
     """The trained model's directory."""
-    output = RUNS / f"{arm}-{seed}"
-    if not (output / "model.safetensors").is_file():
+    output = RUNS / f"{arm}-{seed}-{options.steps}"
+    done = output / "done"
+    if not done.is_file():
         data = {"type": "dataset", "name": options.mbpp, "format": "mbpp", "split": "train"}
         fields: list[object] = ["--data", json.dumps(data), "--evaluation", "{}"]
         fields += ["--seed", seed, "--grpo.max_steps", options.steps, "--output_dir", output]
         coderl("train", RECIPE, *ARMS[arm], *fields)
+        done.touch()
     return output
 
 
@@ -67,31 +72,31 @@ def evaluate(name: str, model: str | Path, options: argparse.Namespace) -> dict[
         if not (output / "results.json").is_file():
             words = ["--model", model, "--data", data, *more, "--max-new-tokens", TOKENS]
             coderl("eval", benchmark, *words, "--output", output)
-        results = json.loads((output / "results.json").read_text(encoding="utf-8"))
-        found[benchmark] = [
-            {name: problem[name] for name in ("id", "samples", "passed")}
-            for problem in results["problems"]
-        ]
+        results = load_results(output)
+        found[benchmark] = [rate.model_dump() for rate in pass_rates(results.problems)]
     return found
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Pass rates by model, and each trained model's difference from the untrained."""
-    from trainer_client.pages import estimate
-    from trainer_client.statistics import bootstrap, paired_difference
-
     lines = ["| model | steps | benchmark | problems | pass@1 | minus base |"]
     lines.append("|---|---|---|---|---|---|")
     base = next(row for row in rows if row["arm"] == BASE)
     for row in rows:
         for benchmark, problems in row["found"].items():
-            rates = [p["passed"] / p["samples"] for p in problems]
-            first = [p["passed"] / p["samples"] for p in base["found"][benchmark]]
+            rates = _rates(problems)
+            first = _rates(base["found"][benchmark])
             gain = "" if row is base else estimate(paired_difference(first, rates), signed=True)
             name = row["arm"] if row is base else f"{row['arm']}, seed {row['seed']}"
             cells = [name, str(row["steps"]), benchmark, str(len(rates))]
             lines.append(f"| {' | '.join([*cells, estimate(bootstrap(rates)), gain])} |")
     return "\n".join(lines)
+
+
+def _rates(problems: Sequence[dict[str, Any]]) -> list[float]:
+    """By id: of each problem all samples have a verdict, or the evaluation failed."""
+    ordered = sorted(problems, key=lambda problem: str(problem["id"]))
+    return [problem["passed"] / problem["samples"] for problem in ordered]
 
 
 def _absolute(name: str) -> str:
@@ -112,7 +117,7 @@ def main() -> None:
 
     def add(arm: str, seed: int, steps: int, model: str | Path) -> None:
         began = time.monotonic()
-        found = evaluate(arm if arm == BASE else f"{arm}-{seed}", model, options)
+        found = evaluate(BASE if arm == BASE else f"{arm}-{seed}-{steps}", model, options)
         print(f"{arm} {seed}: evaluated in {time.monotonic() - began:.0f} s", flush=True)
         rows.append({"arm": arm, "seed": seed, "steps": steps, "found": found})
 

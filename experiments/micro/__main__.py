@@ -1,11 +1,13 @@
-"""Run arms of several seeds, a process each; what is there already is not run again."""
+"""Run arms of several seeds, a process each; what has a result is run again only by --again."""
 
 import argparse
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.micro.design import ARMS, HYPOTHESES, start_of
@@ -23,11 +25,11 @@ def main() -> int:
     config = ExecutorConfig(sandboxes=2, runtime=options.runtime)
     with (
         running_executor(config, RUNS / "executor.log") as (url,),
-        ThreadPoolExecutor(options.workers) as workers,
+        _pool(options.workers) as workers,
     ):
         for arms in (sorted({start_of(arm) for arm in options.arms}), options.arms):
             todo = [(arm, seed) for seed in options.seeds for arm in arms]
-            jobs = [workers.submit(_run, *job, options.split, url) for job in todo]
+            jobs = [workers.submit(_run, arm, seed, url, options) for arm, seed in todo]
             done = [job.result() for job in jobs]
             if not all(done):
                 return 1
@@ -35,13 +37,26 @@ def main() -> int:
     return 0
 
 
-def _run(arm: str, seed: int, split: str, url: str) -> bool:
+@contextmanager
+def _pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """What has not begun when one fails, or at Ctrl-C, does not begin."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run(arm: str, seed: int, url: str, options: argparse.Namespace) -> bool:
     """Whether the run's result is there now."""
+    split = options.split
     result = RESULTS / split / f"{arm}-{seed}.json"
     kind = arm if arm in SURFACES else start_of(arm)
     start, output = RUNS / f"{kind}-{seed}", RUNS / split / f"{arm}-{seed}"
-    if result.is_file() and (arm != kind or (start / f"questions_{split}.jsonl").is_file()):
-        return True  # of a start the model is needed too
+    # Of a start the model is needed too.
+    complete = result.is_file() and (arm != kind or (start / f"questions_{split}.jsonl").is_file())
+    if complete and not options.again:
+        return True
     result.parent.mkdir(parents=True, exist_ok=True)
     output.mkdir(parents=True, exist_ok=True)
     words = map(str, [arm, seed, split, start, output, url, result])
@@ -65,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--arms", nargs="+", choices=known, default=list(ARMS), metavar="ARM")
     parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
+    parser.add_argument("--again", action="store_true", help="also what has a result, replacing it")
     parser.add_argument("--workers", type=int, default=2, help="runs at one time")
     parser.add_argument(
         "--runtime",

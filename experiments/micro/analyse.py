@@ -131,6 +131,8 @@ def draw(results: dict[str, dict[int, Result]], arms: Iterable[str], path: Path)
     grid = figure.subplots(2, 2, sharey="row", sharex="col")
     for arm in arms:
         curves = [run.curve for run in results.get(arm, {}).values()]
+        if not curves:
+            continue
         for row, of in enumerate(("pass_rate", "exact")):
             rates = smooth(np.mean([_column(curve, of) for curve in curves], axis=0))
             for column, (over, scale) in enumerate((("tokens", 1000), ("seconds", 1))):

@@ -2,7 +2,8 @@
 
 An arm is a set of recipe fields that differ from ``BASE``. Every arm makes as many optimizer steps
 and generates about as many tokens in each: an answer is twice as long as a program, so the arms
-have unequal numbers of groups. Only ``grpo_few`` generates less: as much code as ``default``.
+have unequal numbers of groups. ``grpo_few`` generates less, as much code as ``default``, and so
+does ``decaying``, whose questions fade out.
 """
 
 from copy import deepcopy
@@ -120,6 +121,7 @@ HYPOTHESES: dict[str, Fields] = {
         4,
         questions={
             "format": "trainer_client.micro.alignment:CommentedFormat",
+            "skip_copied": False,  # values in the comments, which the question leaves out
         },
     ),
 }

@@ -51,6 +51,7 @@ class Surface:
     format: AlignmentFormat
     tokens: int
     """Of a completion at most."""
+    questions: QuestionOptions
 
     @property
     def greedy(self) -> Sampling:
@@ -61,9 +62,12 @@ class Surface:
 
 
 SURFACES = {
-    "start": Surface(MicroFormat(), TOKENS),
-    "start_commented": Surface(CommentedFormat(), COMMENTED_TOKENS),
+    "start": Surface(MicroFormat(), TOKENS, OPTIONS),
+    "start_commented": Surface(
+        CommentedFormat(), COMMENTED_TOKENS, OPTIONS.model_copy(update={"skip_copied": False})
+    ),
 }
+"""Values in comments are no copies to a question that leaves comments out."""
 
 
 async def measure(
@@ -97,7 +101,7 @@ async def questions_about(
     written = await write_programs(*policy, problems, client, surface.sampled(2, 2))
     failed = [next((r for r in group if r.failed), None) for group in written.rollouts]
     chosen: list[Rollout] = [rollout for rollout in failed if rollout]
-    samples, _ = await make_samples(chosen, client, OPTIONS, step=0)
+    samples, _ = await make_samples(chosen, client, surface.questions, step=0)
     return samples
 
 

@@ -85,7 +85,8 @@ def run_arm(arm: str, seed: int, split: Split, start: Path, output: Path, url: s
     fields = recipe_fields(arm, seed, str(start.resolve()), str(output))
     recipe = Recipe.model_validate({**fields, "executor": {"url": [url]}})
     began = time.monotonic()
-    train(recipe)
+    if train(recipe).interrupted:
+        raise SystemExit("interrupted: the run does not count")
     seconds = time.monotonic() - began
     asked = load_samples(start / f"questions_{split}.jsonl")
     policy, surface = load_model(output), SURFACES[start_of(arm)]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from experiments.probes import Reading, accuracy, labels, reading, states
-from trainer_client.micro.family import Split
+from experiments.probes import Reading, accuracy, control, labels, reading, states
+from trainer_client.micro.family import Split, run
 from trainer_client.micro.model import load_model
 from trainer_client.micro.problems import drafts
 
@@ -25,12 +25,26 @@ def test_the_state_is_that_at_the_end_of_the_assignments_line() -> None:
     assert np.allclose(found[-1][0], last, atol=1e-3)
 
 
+def test_no_value_that_is_asked_for_is_an_output_of_the_statement() -> None:
+    for draft in drafts(Split.HELD_OUT, 50, 3, "one"):
+        values = reading(draft).values
+        assert list(values) == run(draft.structure, draft.inputs[0])[:-1]
+
+
 def test_labels_of_each_variable() -> None:
-    (one,) = read(1)
-    assert labels([one], "first letter") == [value[:1] for value in one.values]
-    control = labels(read(200), "control")
-    assert control == labels(read(200), "control")
-    assert len(set(control)) > 3
+    one = Reading("", (), ("bcd", ""), ("a/0/x", "a/1/y"))
+    assert labels([one], "first letter") == ["b", ""]
+    assert labels([one], "length") == ["3", "0"]
+
+
+def test_control_labels_are_those_of_the_target_and_fixed_for_each_surface() -> None:
+    programs = read(200)
+    wanted = labels(programs, "length")
+    drawn = control(programs, "length", wanted)
+    assert drawn == control(programs, "length", wanted)
+    surfaces = [surface for one in programs for surface in one.surface]
+    assert len(set(zip(surfaces, drawn, strict=True))) == len(set(surfaces))
+    assert set(drawn) <= set(wanted) and len(set(drawn)) > 2
 
 
 def test_a_probe_finds_what_is_there_and_nothing_else() -> None:
