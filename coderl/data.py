@@ -64,18 +64,26 @@ def validate(
     }
     if run:
         report["references"] = sum(p.reference is not None for p in problems)
-        report["failed_references"] = [asdict(one) for one in failed]
+        report["failed_references"] = [asdict(one) for one in failed if one.judged]
+        report["references_without_verdict"] = [asdict(one) for one in failed if not one.judged]
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         rows = [(str(row.row), row.message) for row in found.bad_rows]
         _table("rows that are not valid", ("row", "why"), rows, found.more_errors)
-        tests = [(one.id, str(one.verdict), str(one.test), one.why) for one in failed]
-        _table("references that do not pass", ("problem", "verdict", "test", "why"), tests)
+        for title, judged in (("that do not pass", True), ("without a verdict", False)):
+            tests = [
+                (one.id, str(one.verdict), str(one.test), one.why)
+                for one in failed
+                if one.judged is judged
+            ]
+            _table(f"references {title}", ("problem", "verdict", "test", "why"), tests)
         parts = [f"{source}, format {name}: {len(problems)} problems", f"{bad} errors"]
         parts += [f"{found.other_tasks} rows of other tasks"] * bool(found.other_tasks)
         if run:
-            parts.append(f"{len(failed)} of {report['references']} references do not pass")
+            wrong = sum(one.judged for one in failed)
+            parts.append(f"{wrong} of {report['references']} references do not pass")
+            parts += [f"{len(failed) - wrong} have no verdict"] * (len(failed) > wrong)
         typer.echo(", ".join(parts))
     raise typer.Exit(int(bool(bad or failed)))
 

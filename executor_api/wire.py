@@ -328,6 +328,12 @@ class ExecuteResult(_Result):
     missed_branches: list[tuple[int, int]] | None = None
     coverage_complete: bool | None = None
     """False where the program took the measuring away: then more may have run."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is a verdict on the program itself."""
+        return self.passed is not None
+
     runtime: RuntimeName
     queue_seconds: float = 0.0
     attempts: int = 1

@@ -10,12 +10,13 @@ from typing import Protocol, TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
+from executor_api.wire import ExecuteProgram, ExecuteResult
 from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
+from trainer_client.data.rows import prompt
 from trainer_client.generation import Sampling, complete
 from trainer_client.rewards import Extract, raw
 
@@ -49,7 +50,7 @@ class Programs:
     def pass_rates(self) -> list[float]:
         """For each problem the share of its programs that pass, the estimate of pass@1.
 
-        Programs without a verdict (the sandbox failed) do not count. ``ValueError`` where a
+        Programs without a verdict do not count. ``ValueError`` where a
         problem has no verdict at all: an evaluation with holes is none.
         """
         return [_pass_rate(rollouts) for rollouts in self.rollouts]
@@ -83,7 +84,7 @@ async def write_programs(
     the executor does not answer.
     """
     owners = [problem for problem in problems for _ in range(sampling.samples)]
-    completions = complete(model, tokenizer, [_text_prompt(p) for p in owners], sampling)
+    completions = complete(model, tokenizer, [str(prompt(p, "text")) for p in owners], sampling)
     codes = [extract(completion) or "" for completion in completions]
     results = await _execute(executor, list(zip(owners, codes, strict=True)))
     rollouts = [
@@ -97,7 +98,7 @@ async def _execute(
     executor: Executor, written: Sequence[tuple[Problem, str]]
 ) -> list[ExecuteResult]:
     """Each different program of a problem once: a policy repeats itself."""
-    distinct = {(problem.id, code): _program(problem, code) for problem, code in written}
+    distinct = {(problem.id, code): problem.program(code) for problem, code in written}
     answered = await executor.execute(list(distinct.values()), deadline_seconds=DEADLINE_SECONDS)
     results = dict(zip(distinct, answered, strict=True))
     return [results[problem.id, code] for problem, code in written]
@@ -121,33 +122,15 @@ def ask(
     return Answers(given, scores)
 
 
-def _program(problem: Problem, code: str) -> ExecuteProgram:
-    return ExecuteProgram(
-        id=problem.id,
-        code=code,
-        tests=problem.tests,
-        checker=problem.checker,
-        limits=problem.limits,
-    )
-
-
-def _text_prompt(problem: Problem) -> str:
-    if problem.prompt is None:
-        raise ValueError(
-            f"problem {problem.id!r} is a conversation; this evaluation needs a text prompt"
-        )
-    return problem.prompt
-
-
 def _pass_rate(rollouts: Sequence[Rollout]) -> float:
-    verdicts = [rollout.result.verdict for rollout in rollouts]
-    judged = [verdict for verdict in verdicts if verdict is not Verdict.SANDBOX_ERROR]
+    judged = [rollout for rollout in rollouts if rollout.result.judged]
     if not judged:
+        endings = ", ".join(sorted({rollout.result.verdict for rollout in rollouts}))
         raise ValueError(
-            f"problem {rollouts[0].problem_id!r} has no verdict: the sandbox failed on all of its "
-            f"{len(verdicts)} programs; look at the executor's log and evaluate again"
+            f"problem {rollouts[0].problem_id!r} has no verdict: all of its {len(rollouts)} "
+            f"programs ended in {endings}; look at the executor's log and evaluate again"
         )
-    return sum(verdict is Verdict.ACCEPTED for verdict in judged) / len(judged)
+    return sum(rollout.passed for rollout in judged) / len(judged)
 
 
 def _grouped(items: Sequence[T], size: int) -> list[list[T]]:

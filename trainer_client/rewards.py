@@ -282,6 +282,8 @@ class ExecutionReward:
         for error in errors:
             if isinstance(error, InvalidRequest | Unauthorized):
                 raise error
+        if not answers:
+            return  # no completion had a program: that says nothing of the executor
         if any(judged(answer) for answer in answers):
             self._without_verdict = 0
             return
@@ -318,8 +320,8 @@ def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> R
 
 
 def judged(answer: Answer | None) -> bool:
-    """Whether there is a verdict on the program itself."""
-    return isinstance(answer, ExecuteResult) and answer.passed is not None
+    """Whether the executor answered with a verdict on the program itself."""
+    return isinstance(answer, ExecuteResult) and answer.judged
 
 
 def _log_code(

@@ -103,7 +103,7 @@ def test_warm_start_lowers_the_loss() -> None:
 
 
 def rollout(problem: Problem, verdict: str) -> Rollout:
-    passed = None if verdict == "sandbox_error" else 0
+    passed = None if verdict in ("sandbox_error", "skipped") else 0
     result = ExecuteResult.model_validate(
         {"id": "", "index": 0, "verdict": verdict, "passed": passed, "total": 9, "runtime": "runsc"}
     )
@@ -112,12 +112,16 @@ def rollout(problem: Problem, verdict: str) -> Rollout:
 
 def test_pass_rate_leaves_out_what_has_no_verdict() -> None:
     problem = generate(Split.TRAIN, 1, seed=0)[0]
-    rows = [["accepted", "wrong_answer"], ["accepted", "sandbox_error"], ["time_limit"] * 2]
+    rows = [
+        *(["accepted", "wrong_answer"], ["accepted", "sandbox_error"], ["accepted", "skipped"]),
+        ["time_limit"] * 2,
+    ]
     programs = Programs([[rollout(problem, verdict) for verdict in row] for row in rows])
-    assert programs.pass_rates == [0.5, 1.0, 0.0]
+    assert programs.pass_rates == [0.5, 1.0, 1.0, 0.0]
+    assert [r.failed for r in programs.rollouts[2]] == [False, False]
 
 
 def test_a_problem_without_any_verdict_is_an_error() -> None:
     problem = generate(Split.TRAIN, 1, seed=0)[0]
-    with pytest.raises(ValueError, match="has no verdict: the sandbox failed on all of its 2"):
+    with pytest.raises(ValueError, match="has no verdict: all of its 2 programs ended in s"):
         _ = Programs([[rollout(problem, "sandbox_error")] * 2]).pass_rates

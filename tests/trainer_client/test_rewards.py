@@ -149,6 +149,13 @@ async def test_no_verdict_is_none_and_too_many_batches_of_it_an_error() -> None:
             await score(reward, RIGHT)
 
 
+async def test_batches_without_a_program_say_nothing_of_the_executor() -> None:
+    async with ExecutorClient(UNREACHABLE, connection_attempts=1) as client:
+        reward = ExecutionReward(client, patience=1)
+        for _ in range(2):
+            assert (await score(reward, "no code", "none"))[0] == [0.0, 0.0]
+
+
 @pytest.mark.gvisor
 async def test_what_the_recipe_has_to_mend_is_raised(live_executor: Service) -> None:
     async with ExecutorClient(live_executor.url, "wrong") as client:

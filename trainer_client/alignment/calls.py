@@ -32,7 +32,7 @@ def _call_of_assert(code: str) -> CallSpec | None:
         return None
     call = test.left
     function = _function(call.func)
-    if function is None:
+    if function is None or any(one.arg is None for one in call.keywords):
         return None
     try:
         arguments = tuple(ast.literal_eval(argument) for argument in call.args)

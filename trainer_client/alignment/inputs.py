@@ -38,7 +38,7 @@ class Rollout:
 
     @property
     def failed(self) -> bool:
-        return self.result.verdict not in (Verdict.ACCEPTED, Verdict.SANDBOX_ERROR)
+        return self.result.judged and not self.passed
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FailedReference:
-    """A problem whose reference is not accepted: it, the tests or the limits are wrong."""
+    """A problem whose reference is not accepted: it, the tests or the limits are wrong; unless
+    there is no verdict, which says nothing about them."""
 
     id: str
     verdict: Verdict
+    judged: bool
     test: int
     """The first that failed, from 1; 0 where none was run."""
     why: str
@@ -57,8 +59,8 @@ def _program(problem: Problem, reference: str) -> ExecuteProgram:
 def _failure(result: ExecuteResult) -> FailedReference:
     for number, test in enumerate(result.tests, 1):
         if test.verdict is not Verdict.ACCEPTED:
-            return FailedReference(result.id, result.verdict, number, _why(test))
-    return FailedReference(result.id, result.verdict, 0, "")
+            return FailedReference(result.id, result.verdict, result.judged, number, _why(test))
+    return FailedReference(result.id, result.verdict, result.judged, 0, "")
 
 
 def _why(test: TestResult) -> str:

@@ -31,7 +31,7 @@ def code_row(
 ) -> Row:
     """A code-generation row: ``tests``, ``checker`` and ``limits`` as in the wire contract."""
     return {
-        "prompt": _prompt(problem, style, instruction),
+        "prompt": prompt(problem, style, instruction),
         "task": CODE,
         "problem_id": problem.id,
         "tests": _TESTS.dump_json(problem.tests, exclude_unset=True).decode(),
@@ -80,9 +80,13 @@ def to_dataset(
     return Dataset.from_list([code_row(p, style, instruction) for p in problems])
 
 
-def _prompt(
-    problem: Problem, style: Literal["chat", "text"], instruction: str
+def prompt(
+    problem: Problem, style: Literal["chat", "text"], instruction: str = INSTRUCTION
 ) -> str | list[dict[str, str]]:
+    """What the policy is shown: text in style ``text``, else a conversation.
+
+    Raises ``DataError`` for a problem that is a conversation where text is asked for.
+    """
     if problem.messages is not None:
         if style == "text":
             raise DataError(
