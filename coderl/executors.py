@@ -1,7 +1,6 @@
 """The executor of a command: the one that ``--url`` names, or one started for the occasion."""
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -39,7 +38,7 @@ def with_client(
     that lasts where None."""
 
     async def go(urls: list[str]) -> T:
-        async with ExecutorClient(urls, os.environ.get(config.api_key_env)) as client:
+        async with ExecutorClient(urls, config.api_key) as client:
             return await work(client)
 
     with (

@@ -156,10 +156,10 @@ def _local(
     from executor_api.sandbox.runtime import RuntimeUnavailable
     from executor_api.settings import Settings
 
-    chosen: dict[str, Any] = {"sandboxes": 1} | ({"runtime": runtime} if runtime else {})
+    settings = _validated(Settings, {"sandboxes": 1} | ({"runtime": runtime} if runtime else {}))
 
     async def go() -> M:
-        async with local_executor(Settings(**chosen)) as executor:
+        async with local_executor(settings) as executor:
             (result,) = await in_order(await submit(executor))
             assert isinstance(result, kind)
             return result

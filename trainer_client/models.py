@@ -1,7 +1,9 @@
 """Load the policy that a recipe names, and its tokenizer."""
 
+import contextlib
 import importlib.util
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -68,10 +70,40 @@ def _separate_pad(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | N
 
 
 def _converted(config: GgufModel, base: Path) -> Path:
-    """A trainable checkpoint made from the GGUF file, once per ``base``."""
-    if (base / "config.json").is_file():
-        return base
+    """A trainable checkpoint made from the GGUF file, once per ``base``; several processes may try
+    at the same time. Raises ``ConfigError`` where ``base`` is there and made from another file."""
     file = _gguf_file(config)
+    if (base / "config.json").is_file():
+        _check_made_from(file, base)
+        return base
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=base.parent, prefix=".base-") as scratch:
+        made = Path(scratch) / "base"
+        _convert(file, made)
+        (made / MADE_FROM).write_text(_identity(file), encoding="utf-8")
+        with contextlib.suppress(OSError):  # another process was sooner
+            made.rename(base)
+    _check_made_from(file, base)
+    return base
+
+
+MADE_FROM = "made_from.txt"
+
+
+def _identity(file: Path) -> str:
+    return f"{file.resolve()}, {file.stat().st_size} bytes\n"
+
+
+def _check_made_from(file: Path, base: Path) -> None:
+    record = base / MADE_FROM
+    if not record.is_file() or record.read_text(encoding="utf-8") != _identity(file):
+        raise ConfigError(
+            f"model is {str(file)!r}, but {base} was made from another file; remove it, or choose "
+            "another output_dir"
+        )
+
+
+def _convert(file: Path, made: Path) -> None:
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
     tokenizer = AutoTokenizer.from_pretrained(**where)
     loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
@@ -80,9 +112,8 @@ def _converted(config: GgufModel, base: Path) -> Path:
     model = type(loaded)(loaded.config)
     model.load_state_dict(loaded.state_dict())
     _separate_pad(tokenizer, model)
-    tokenizer.save_pretrained(base)
-    model.save_pretrained(base)
-    return base
+    tokenizer.save_pretrained(made)
+    model.save_pretrained(made)
 
 
 def _gguf_file(config: GgufModel) -> Path:

@@ -19,6 +19,7 @@ from trainer_client.report import (
     Shares,
     TracedLine,
 )
+from trainer_client.step_lines import whole_lines
 from trainer_client.training.callbacks import METRICS_FILE
 from trainer_client.training.samples import AskedSample, CodeSample, FailedTest, read_samples
 from trainer_client.views.replay import visits
@@ -74,9 +75,8 @@ def _evaluated(directory: Path) -> Report:
 def _logs(path: Path) -> Logs:
     if not path.is_file():
         raise NoRun(f"{path} is missing: give the output_dir of a run of `coderl train`")
-    lines = path.read_text(encoding="utf-8").splitlines()
     try:
-        return [dict(json.loads(line)) for line in lines]
+        return [dict(json.loads(line)) for line in whole_lines(path)]
     except (ValueError, TypeError) as error:
         raise NoRun(f"{path} is no log of a run: {error}") from None
 

@@ -4,15 +4,21 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-__all__ = ["keep_steps", "rewrite"]
+__all__ = ["keep_steps", "rewrite", "whole_lines"]
 
 
 def keep_steps(path: Path, keep: Callable[[int], bool]) -> None:
     """Leave the lines whose step is to be kept; a resumed run takes back those it is about to do
     again. A file that is not there stays so."""
     if path.is_file():
-        lines = path.read_text(encoding="utf-8").split("\n")
-        rewrite(path, [f"{line}\n" for line in lines if line and keep(json.loads(line)["step"])])
+        kept = [line for line in whole_lines(path) if keep(json.loads(line)["step"])]
+        rewrite(path, [f"{line}\n" for line in kept])
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Without the last one where it does not end: a run was killed while it wrote it."""
+    *lines, _ = path.read_text(encoding="utf-8").split("\n")
+    return [line for line in lines if line]
 
 
 def rewrite(path: Path, lines: Sequence[str]) -> None:

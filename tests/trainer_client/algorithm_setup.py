@@ -9,6 +9,7 @@ from tests.trainer_client.scripted import QUESTION, ScriptedExecutor
 from trainer_client.config import HfModel, Recipe
 from trainer_client.models import Policy, load_policy
 from trainer_client.training import train
+from trainer_client.training.planning import plan
 from trainer_client.training.trainer import CodeRLPlusTrainer
 
 __all__ = ["GROUP", "LENGTH", "build", "load", "recipe_fields", "rows"]
@@ -58,7 +59,7 @@ def build(fields: dict[str, Any], algorithm: Any, seed: int = 0, **grpo: Any) ->
         {**fields, "algorithm": algorithm, "seed": seed, "grpo": {**fields["grpo"], **grpo}}
     )
     policy = load_policy(chosen.model, Path())
-    trainer = train.build_trainer(chosen, policy, ScriptedExecutor())  # type: ignore[arg-type]
+    trainer = train.build_trainer(plan(chosen), policy, ScriptedExecutor())  # type: ignore[arg-type]
     trainer.model.train()
     trainer.current_gradient_accumulation_steps = 1
     assert trainer.alignment is not None

@@ -5,6 +5,7 @@ Writes what this process saw of each generation batch as ``RANK.json`` beside ea
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Observed(CodeRLPlusTrainer):
                 "sampling": sampling,
             }
         )
+        if self.args.output_dir.endswith("interrupted/out") and os.environ["RANK"] == "1":
+            os.kill(os.getpid(), signal.SIGTERM)
         return output
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from trainer_client.config import ConfigError
-from trainer_client.training import train
+from trainer_client.training import planning
 from trainer_client.training.callbacks import Progress, _duration
 
 
@@ -59,11 +59,11 @@ def test_a_duration_is_written_for_people(seconds: float, text: str) -> None:
 
 
 def test_reporting_needs_a_known_place_and_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "get_available_reporting_integrations", lambda: ["tensorboard"])
+    monkeypatch.setattr(planning, "get_available_reporting_integrations", lambda: ["tensorboard"])
     for fine in (None, "none", "all", "tensorboard", ["tensorboard"]):
-        train._check_reporting(fine)
+        planning._check_reporting(fine)
     for absent in ("wandb", "trackio"):
         with pytest.raises(ConfigError, match=f"report_to is '{absent}'.*pip install {absent}"):
-            train._check_reporting(["tensorboard", absent])
+            planning._check_reporting(["tensorboard", absent])
     with pytest.raises(ConfigError, match=r"report_to is 'tensorbord'; .*one of|tensorboard"):
-        train._check_reporting("tensorbord")
+        planning._check_reporting("tensorbord")

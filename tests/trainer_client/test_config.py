@@ -8,9 +8,12 @@ import pytest
 from trainer_client.config import (
     PAPER_OPTIONS,
     ConfigError,
+    DatasetData,
+    ExecutorConfig,
     JsonlData,
     QuestionOptions,
     load_recipe,
+    save_recipe,
 )
 
 RECIPE = """
@@ -39,7 +42,7 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
     words = (
         "--alignment.mode replace --grpo.learning_rate=2e-5 --resume "
         "--alignment.questions.max_variables 2 --lora.r 8 --seed 7 "
-        "--executor.url http://a:1,http://b:2 --optimizer muon"
+        "--executor.url http://a:1/,http://b:2 --optimizer adamw"
     )
     loaded = load_recipe(recipe, shlex.split(words))
     assert loaded.alignment.mode == "replace"
@@ -48,7 +51,7 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
     assert loaded.grpo["max_steps"] == 3
     assert (loaded.resume, loaded.seed, loaded.lora) == (True, 7, {"r": 8})
     assert loaded.executor.url == ["http://a:1", "http://b:2"]
-    assert loaded.optimizer.type == "muon"
+    assert loaded.optimizer.type == "adamw"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,19 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
             ["--algorithm.type", "dapo", "--grpo.max_completion_length", "null"],
             "grpo.max_completion_length is null",
         ),
+        (["--executor.url", "localhost:8000"], r"executor.url.*give it as http://HOST:PORT"),
+        (["--executor.url", "http://a:1,"], r"executor.url.*endpoint ''"),
+        (["--executor.url", "[]"], r"executor.url is .*give the address of an executor, or 'auto'"),
+        (["--optimizer", "muon", "--lora.r", "8"], "optimizer.type is 'muon' and lora is given"),
+        (["--alignment.questions.format", "json"], "'json' does not ask for exceptions"),
+        (
+            ["--alignment.setting", "paper", "--alignment.questions.reward", "fraction"],
+            "'json' cannot say all.*set questions.reward to 'paper'",
+        ),
+        (
+            ["--alignment.setting", "paper", "--alignment.questions.ask_return"],
+            "'json' has one place for the output",
+        ),
     ],
 )
 def test_errors_name_field_value_and_remedy(
@@ -134,3 +150,59 @@ def test_an_algorithm_has_its_short_form_and_its_own_parts(recipe: Path) -> None
     rloo = load_recipe(recipe, overrides).algorithm
     assert rloo is not None
     assert (rloo.dynamic_sampling.enabled, rloo.overlong_penalty.enabled) == (True, False)
+    recipe.write_text(f"{RECIPE}\nalgorithm: dapo\n")
+    changed = load_recipe(recipe, ["--algorithm.dynamic_sampling.enabled", "false"]).algorithm
+    assert changed is not None
+    assert (changed.type, changed.dynamic_sampling.enabled) == ("dapo", False)
+
+
+def test_a_saved_recipe_is_the_same_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    (here / "model").mkdir(parents=True)
+    for name in ("rows.jsonl", "rates.jsonl", "questions.jsonl", "benchmark.jsonl"):
+        (here / name).touch()
+    (here / "r.yaml").write_text(
+        """
+model: {type: hf, path: model}
+data:
+  type: dataset
+  name: rows.jsonl
+  filters: {pass_rates: rates.jsonl, decontaminate: [benchmark.jsonl, openai/humaneval]}
+evaluation: {data: {type: dataset, name: some/set, filters: {max_prompt_chars: 9}}}
+alignment: {prebuilt: questions.jsonl}
+output_dir: out
+"""
+    )
+    monkeypatch.chdir(here)
+    recipe = load_recipe(Path("r.yaml"))
+    save_recipe(recipe, Path("out/recipe.yaml"))
+    monkeypatch.chdir(tmp_path)
+    again = load_recipe(here / "out" / "recipe.yaml")
+    assert again.model.path == str(here / "model")
+    assert isinstance(again.data, DatasetData) and isinstance(recipe.data, DatasetData)
+    assert (again.data.name, again.output_dir) == (str(here / "rows.jsonl"), here / "out")
+    assert again.data.filters.pass_rates == here / "rates.jsonl"
+    assert again.data.filters.decontaminate == [str(here / "benchmark.jsonl"), "openai/humaneval"]
+    assert again.alignment.prebuilt == here / "questions.jsonl"
+    assert again.evaluation == recipe.evaluation
+
+
+@pytest.mark.parametrize(("value", "key"), [("", None), (" k \n", "k"), (None, None)])
+def test_the_api_key_is_that_of_the_environment(
+    value: str | None, key: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CODERL_API_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CODERL_API_KEY", value)
+    assert ExecutorConfig().api_key == key
+
+
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MINE", "secret secret")
+    with pytest.raises(ConfigError, match="variable MINE holds no API key") as refused:
+        _ = ExecutorConfig(api_key_env="MINE").api_key
+    assert "secret" not in str(refused.value)

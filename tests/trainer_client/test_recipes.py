@@ -14,7 +14,7 @@ from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.client import ExecutorClient
 from trainer_client.config import PAPER_OPTIONS, JsonlData, QuestionOptions, Recipe, load_recipe
 from trainer_client.data.problem import load_problems
-from trainer_client.training import train
+from trainer_client.training import planning
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "recipes"
@@ -87,14 +87,14 @@ def loaded(sections: dict[str, Any], folder: Path) -> Recipe:
 
 def test_the_documented_algorithm_reaches_trl(tmp_path: Path) -> None:
     recipe = loaded(documented()[0], tmp_path)
-    arguments = train._arguments(recipe)
+    arguments = planning._arguments(recipe)
     assert (arguments.loss_type, arguments.scale_rewards, arguments.beta) == ("grpo", "none", 0.001)
     assert recipe.algorithm is not None
     assert recipe.algorithm.dynamic_sampling.max_rounds == 4
 
 
 def test_the_documented_vllm_server_reaches_trl(tmp_path: Path) -> None:
-    arguments = train._arguments(loaded(documented()[1], tmp_path))
+    arguments = planning._arguments(loaded(documented()[1], tmp_path))
     assert (arguments.use_vllm, arguments.vllm_mode) == (True, "server")
     assert arguments.vllm_server_base_url == "http://generator:8001"
     assert (arguments.importance_sampling_level, arguments.epsilon) == ("sequence", 3e-4)
@@ -104,12 +104,12 @@ def test_the_documented_vllm_server_reaches_trl(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_grpo_overrides_the_values_of_every_algorithm(name: str, tmp_path: Path) -> None:
     settings = ALGORITHMS[name]
-    own = train._arguments(loaded({"algorithm": name}, tmp_path))
+    own = planning._arguments(loaded({"algorithm": name}, tmp_path))
     expected = {**settings.values, **settings.defined_by}
     assert {field: getattr(own, field) for field in expected} == expected
     overridden = {field: 0.125 for field in settings.values if field.startswith("epsilon")}
     sections = {"algorithm": name, "grpo": {**overridden, "beta": 0.5}}
-    changed = train._arguments(loaded(sections, tmp_path))
+    changed = planning._arguments(loaded(sections, tmp_path))
     assert all(getattr(changed, field) == 0.125 for field in overridden)
     assert (changed.beta, changed.loss_type) == (0.5, own.loss_type)
 

@@ -233,14 +233,29 @@ def test_too_few_failures_of_the_same_step_make_a_smaller_batch(
     """Six questions for fifty groups, and none at all where every question is too long."""
     alignment: dict[str, Any] = {"groups": 50, "mode": "same_step"}
     train.run(recipe(fields, alignment=alignment))
-    train.run(recipe(fields, alignment={**alignment, "max_prompt_tokens": 16}))
+    train.run(
+        recipe(
+            fields,
+            alignment={**alignment, "max_prompt_tokens": 16},
+            output_dir=fields["output_dir"] + "2",
+        )
+    )
     assert [len(batch["advantages"]) for batch in spy.batches] == [18, 18, 6, 6]
 
 
 def test_groups_that_would_not_split_are_refused(fields: dict[str, Any]) -> None:
     grpo = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 3}
-    with pytest.raises(ValueError, match=r"alignment.groups is 2 .*multiple of 3"):
+    with pytest.raises(ConfigError, match=r"alignment.groups is 2: .*multiple of 3"):
         train.run(recipe(fields, grpo=grpo, alignment={"groups": 2}))
+    with pytest.raises(ConfigError, match=r"alignment.groups is 9, .* only 3 groups to replace"):
+        train.run(recipe(fields, alignment={"groups": 9, "mode": "replace"}))
+
+
+def test_what_the_trainer_refuses_is_an_error_of_the_recipe(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"set reward.weight and alignment.weight instead"):
+        train.run(recipe(fields, grpo={"reward_weights": [1.0]}))
+    with pytest.raises(ConfigError, match=r"the trainer refuses the recipe: .*Mixture-of-Experts"):
+        train.run(recipe(fields, grpo={"router_aux_loss_coef": 0.1}))
 
 
 def test_a_pool_smaller_than_planned_asks_what_it_has(
@@ -447,7 +462,11 @@ def test_samples_of_steps_done_again_are_replaced(fields: dict[str, Any]) -> Non
     chosen = recipe(fields, grpo={"max_steps": 2, "save_steps": 1}, logging={"every": 1})
     train.run(chosen)
     first = (chosen.output_dir / SAMPLES_FILE).read_text()
+    with pytest.raises(ConfigError, match="holds the checkpoints of a run; go on with --resume"):
+        train.run(chosen)
     shutil.rmtree(chosen.output_dir / "checkpoint-2")
+    with (chosen.output_dir / SAMPLES_FILE).open("a") as torn:
+        torn.write('{"step": 1, "ta')
     train.run(chosen.model_copy(update={"resume": True}))
     assert (chosen.output_dir / SAMPLES_FILE).read_text() == first
     train.run(recipe(fields, logging={"samples": False}, output_dir=str(chosen.output_dir / "b")))

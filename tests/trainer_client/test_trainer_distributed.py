@@ -22,6 +22,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "trl": {},
     "global": {"algorithm": SAMPLED_AGAIN},
     "same_step": {"mode": "same_step"},
+    "interrupted": {"max_steps": 50},
 }
 ROWS = {"trl": (4, 6), "global": (4, 6), "same_step": (6, 6)}
 
@@ -55,6 +56,7 @@ def seen(
         (folder / name).mkdir()
         own = {**recipe, "algorithm": fields.get("algorithm")}
         own["alignment"] = {**recipe["alignment"], "mode": fields.get("mode", "append")}
+        own["grpo"] = {**recipe["grpo"], "max_steps": fields.get("max_steps", 2)}
         own["output_dir"] = str(folder / name / "out")
         (folder / name / "recipe.yaml").write_text(yaml.safe_dump(own))
     subprocess.run(
@@ -76,7 +78,7 @@ def _read(folder: Path, rank: int) -> Seen:
 
 
 @pytest.mark.gvisor
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", ROWS)
 def test_two_processes_share_the_questions_of_both(
     seen: dict[str, tuple[Seen, Seen]], run: str
 ) -> None:
@@ -88,6 +90,14 @@ def test_two_processes_share_the_questions_of_both(
         assert a["pool"] == b["pool"]
         assert len(a["pool"]) >= 8
     assert ours[1]["question"] != theirs[1]["question"]
+
+
+@pytest.mark.gvisor
+def test_a_signal_to_one_process_ends_both_after_the_same_step(
+    seen: dict[str, tuple[Seen, Seen]],
+) -> None:
+    ours, theirs = seen["interrupted"]
+    assert len(ours) == len(theirs) == 1
 
 
 @pytest.mark.gvisor

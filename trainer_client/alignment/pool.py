@@ -80,7 +80,10 @@ class AlignmentPool:
         """Read what ``save`` wrote; raise ``ValueError`` where it is missing or malformed."""
         path = directory / FILE_NAME
         if not path.is_file():
-            raise ValueError(f"{path} is missing: the checkpoint was not written by this trainer")
+            raise ValueError(
+                f"{path} is missing: the checkpoint is incomplete, or of a run without alignment; "
+                "go on from an earlier one, or start anew from its model"
+            )
         self.replace(load_samples(path))
         spread = directory / SPREAD_FILE
         if spread.is_file():

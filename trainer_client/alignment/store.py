@@ -48,4 +48,6 @@ class SampleStore:
         """From the first to the last; ``ValueError`` (pydantic's) at a malformed line."""
         with self.path.open(encoding="utf-8", newline="\n") as file:
             for line in file:
+                if not line.endswith("\n"):
+                    return  # a run was killed while it wrote it
                 yield Asked.model_validate_json(line)

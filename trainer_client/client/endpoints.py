@@ -151,7 +151,7 @@ class EndpointPool:
         listed = [urls] if isinstance(urls, str) else list(urls)
         if not listed:
             raise ValueError("endpoints is empty: give at least one address of an executor")
-        self._endpoints = [Endpoint(_checked(url)) for url in dict.fromkeys(listed)]
+        self._endpoints = [Endpoint(url) for url in dict.fromkeys(map(checked_url, listed))]
         self._changed = asyncio.Event()
 
     @property
@@ -269,7 +269,8 @@ class EndpointPool:
         )
 
 
-def _checked(url: str) -> str:
+def checked_url(url: str) -> str:
+    """Without its last slash. Raises ``ValueError`` for what is no address of an executor."""
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:

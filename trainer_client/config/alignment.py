@@ -56,7 +56,8 @@ class QuestionOptions(Section):
     reward: Literal["fraction", "paper"] = "fraction"
     """``fraction``: share of answers right, strictly typed. ``paper``: 0.1 + 0.9 · share, loose."""
     format: str = "chat"
-    """``chat``, ``json`` (the paper's), or ``package.module:Class``."""
+    """``chat``, ``json`` (the paper's, which goes with its reward and without exceptions), or
+    ``package.module:Class``."""
 
 
 PAPER_OPTIONS: dict[str, Any] = {
@@ -119,4 +120,28 @@ class AlignmentConfig(Section):
         if self.setting == "paper":
             chosen = {k: getattr(self.questions, k) for k in self.questions.model_fields_set}
             self.questions = QuestionOptions(**{**PAPER_OPTIONS, **chosen})
+        return self
+
+    @model_validator(mode="after")
+    def _check_format(self) -> Self:
+        """The paper's format says less than the default's."""
+        options = self.questions
+        if not self.enabled or options.format != "json":
+            return self
+        if options.exceptions:
+            raise ValueError(
+                "questions.format 'json' does not ask for exceptions; set questions.exceptions to "
+                "false, or use format 'chat'"
+            )
+        if options.ask_stdout and options.ask_return:
+            raise ValueError(
+                "questions.format 'json' has one place for the output; set one of "
+                "questions.ask_stdout and questions.ask_return to false, or use format 'chat'"
+            )
+        if options.reward != "paper":
+            raise ValueError(
+                "questions.format 'json' cannot say all that Python's literals say (True, tuples), "
+                "so reward 'fraction' would count right answers as wrong; set questions.reward to "
+                "'paper', or use format 'chat'"
+            )
         return self

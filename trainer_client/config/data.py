@@ -52,7 +52,7 @@ class Filters(Section):
     def _check_bounds(self) -> Self:
         if self.min_pass_rate > self.max_pass_rate:
             raise ValueError("min_pass_rate is above max_pass_rate; nothing would be left")
-        if self.pass_rates is None and {"min_pass_rate", "max_pass_rate"} & self.model_fields_set:
+        if self.pass_rates is None and (self.min_pass_rate, self.max_pass_rate) != (0, 1):
             raise ValueError("bounds of the pass rate need the rates; give pass_rates")
         if self.difficulties is not None:
             self.difficulties = [name.lower() for name in self.difficulties]

@@ -1,10 +1,12 @@
 """The executor and the reward of what it says."""
 
+import os
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from trainer_client.config.section import Section
+from trainer_client.client.endpoints import checked_url
+from trainer_client.config.section import ConfigError, Section
 
 __all__ = ["ExecutorConfig", "RewardConfig"]
 
@@ -19,7 +21,7 @@ class ExecutorConfig(Section):
     sandboxes: int | None = Field(None, ge=1)
     """Of the executor that ``auto`` starts; its default where null."""
     api_key_env: str = "CODERL_API_KEY"
-    """The environment variable that holds the API key; unset means none is sent."""
+    """The environment variable that holds the API key; unset or empty means none is sent."""
     start_seconds: float = Field(120.0, gt=0)
     """How long ``auto`` waits until the executor is ready."""
     deadline_seconds: float = Field(300.0, gt=0)
@@ -31,6 +33,24 @@ class ExecutorConfig(Section):
         if isinstance(values, dict) and isinstance(url := values.get("url"), str) and url != "auto":
             return {**values, "url": [part.strip() for part in url.split(",")]}
         return values
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _addresses(cls, url: Any) -> Any:
+        if not url:
+            raise ValueError("give the address of an executor, or 'auto'")
+        return url if url == "auto" else [checked_url(one) for one in url]
+
+    @property
+    def api_key(self) -> str | None:
+        """From the environment; None where it is unset or empty. Raises ``ConfigError``."""
+        key = os.environ.get(self.api_key_env, "").strip()
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigError(
+                f"the environment variable {self.api_key_env} holds no API key: a key is printable "
+                "ASCII without spaces; set it again, or unset it"
+            )
+        return key or None
 
 
 class RewardConfig(Section):

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.config.data import DatasetData, JsonlData
-from trainer_client.config.recipe import Recipe
+from trainer_client.config.recipe import SHORT, Muon, Recipe
 from trainer_client.config.section import ConfigError
 from trainer_client.data.files import is_readable
 
@@ -38,12 +38,16 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write it with all its fields, as it can be loaded again; without a secret."""
-    values = recipe.model_dump(mode="json")
+    """Write it with all its fields and with absolute paths, as it can be loaded again from
+    anywhere; without a secret."""
+    here = Path.cwd()
+    values = _resolve_paths(recipe.model_copy(deep=True), here).model_dump(mode="json")
     values["grpo"].pop("hub_token", None)
-    for data in (values["data"], values["evaluation"]["data"]):
-        if data is not None and data["type"] == "jsonl":
-            data["paths"] = [str(Path(name).absolute()) for name in data["paths"]]
+    values["output_dir"] = str(recipe.output_dir.absolute())
+    model = values["model"]
+    for name in {"path", "file"} & model.keys():
+        if model[name] is not None and Path(model[name]).exists():
+            model[name] = str(here / model[name])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
@@ -101,6 +105,8 @@ def _set(values: dict[str, Any], name: str, value: Any) -> None:
         inner = here.setdefault(section, {})
         if inner is None:
             inner = here[section] = {}
+        if isinstance(inner, str) and here is values and section in SHORT:
+            inner = here[section] = {"type": inner}
         if not isinstance(inner, dict):
             raise ConfigError(f"override --{name}: {section!r} is {inner!r}, not a section")
         here = inner
@@ -154,6 +160,8 @@ def _field_or_default(recipe: Recipe, name: str) -> Any:
 def _check_lora(recipe: Recipe) -> None:
     if recipe.lora is None:
         return
+    if isinstance(recipe.optimizer, Muon):
+        raise ConfigError("optimizer.type is 'muon' and lora is given; use 'adamw' with LoRA")
     from peft import LoraConfig
 
     _check_fields("lora", recipe.lora, LoraConfig)

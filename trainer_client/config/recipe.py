@@ -12,7 +12,19 @@ from trainer_client.config.judging import ExecutorConfig, RewardConfig
 from trainer_client.config.models import ModelConfig
 from trainer_client.config.section import Section
 
-__all__ = ["AdamW", "EvaluationConfig", "LoggingConfig", "Muon", "OptimizerConfig", "Recipe"]
+__all__ = [
+    "SHORT",
+    "AdamW",
+    "EvaluationConfig",
+    "LoggingConfig",
+    "Muon",
+    "OptimizerConfig",
+    "Recipe",
+]
+
+
+SHORT = ("algorithm", "optimizer")
+"""Sections that a recipe may give as their type alone."""
 
 
 class AdamW(Section):
@@ -88,6 +100,5 @@ class Recipe(Section):
     def _short_forms(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        sections = ("algorithm", "optimizer")
-        short = {k: {"type": v} for k in sections if isinstance(v := values.get(k), str)}
+        short = {k: {"type": v} for k in SHORT if isinstance(v := values.get(k), str)}
         return {**values, **short}

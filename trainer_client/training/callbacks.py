@@ -7,6 +7,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+from accelerate import Accelerator
 from rich.console import Console
 from transformers import (
     TrainerCallback,
@@ -17,6 +19,7 @@ from transformers import (
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trainer_client.alignment.objective import Alignment
+from trainer_client.config import ConfigError
 from trainer_client.step_lines import keep_steps
 
 __all__ = ["METRICS_FILE", "MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
@@ -128,7 +131,10 @@ class PoolCheckpoint(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.global_step > 0:
-            self._pool.restore(self._resume_from or _checkpoint(args, state))
+            try:
+                self._pool.restore(self._resume_from or _checkpoint(args, state))
+            except ValueError as error:
+                raise ConfigError(f"resume is true, but {error}") from None
         if self._store is not None and state.is_world_process_zero:
             self._store.take_back(state.global_step)
 
@@ -151,7 +157,8 @@ class StopOnInterrupt(TrainerCallback):
     """Ctrl-C, or SIGTERM from a cluster's scheduler, ends the run after the current step with a
     checkpoint; the second time at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._accelerator = accelerator
         self.interrupted = False
         self._previous: dict[int, Any] = {}
 
@@ -164,6 +171,9 @@ class StopOnInterrupt(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        # A signal may reach one process alone, or others a step later: all stop together.
+        noted = torch.tensor([int(self.interrupted)], device=self._accelerator.device)
+        self.interrupted = bool(self._accelerator.gather(noted).any())
         if self.interrupted:
             control.should_save = control.should_training_stop = True
 

@@ -20,7 +20,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import LoggingConfig
 from trainer_client.data import rows
 from trainer_client.rewards import Scored
-from trainer_client.step_lines import keep_steps, rewrite
+from trainer_client.step_lines import keep_steps, rewrite, whole_lines
 
 __all__ = ["FILE_NAME", "AskedSample", "CodeSample", "FailedTest", "SampleLog", "read_samples"]
 
@@ -146,7 +146,7 @@ def read_samples(directory: Path) -> list[CodeSample | AskedSample]:
     if not path.is_file():
         return []
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(whole_lines(path), 1):
         try:
             samples.append(_SAMPLE.validate_python(json.loads(line)))
         except ValueError as error:

@@ -1,7 +1,8 @@
 """TRL's GRPO trainer with a second, on-policy objective: aligning with execution.
 
-One batch holds groups of both tasks; each prompt is its own group and the loss is the same,
-so the ratio of groups is the only weight between them (CodeRL+, arXiv 2510.18471). Questions made
+One batch holds groups of both tasks; each prompt is its own group and the loss is the same, so the
+ratio of groups weighs one against the other (CodeRL+, arXiv 2510.18471; docs/training.md says where
+lengths weigh too). Questions made
 from failures go into the batch; TRL generates, scores and normalizes; new failures are traced.
 
 The executor works beside the model: a program is sent when its completion ends, while the others
@@ -18,7 +19,6 @@ from collections import Counter
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from functools import partial
-from math import gcd
 from typing import Any, TypeVar
 
 import torch
@@ -31,10 +31,10 @@ from trainer_client.algorithms.algorithm import Algorithm
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.config import AlignmentConfig, ConfigError
 from trainer_client.data import rows
 from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored, completion_text
 from trainer_client.training.finished import telling
+from trainer_client.training.groups import alignment_groups, unit
 from trainer_client.training.samples import SampleLog
 from trainer_client.training.step_costs import StepCosts
 from trainer_client.training.two_calls import joined, merge_lengths
@@ -104,7 +104,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
         self.costs = StepCosts(self._note, self.settle)
         self.add_callback(self.costs)
         if alignment is not None:
-            self._groups_wanted = self._planned_groups(alignment.config)
+            processes = self.accelerator.num_processes
+            self._groups_wanted = alignment_groups(self.args, alignment.config, processes)
 
     def close(self) -> None:
         """Give up whatever is under way at the executor; to be called however training ended."""
@@ -210,36 +211,6 @@ class CodeRLPlusTrainer(GRPOTrainer):
 
     # --- questions into the batch ---------------------------------------------------------
 
-    def _planned_groups(self, config: AlignmentConfig) -> int:
-        """Alignment groups in a full generation batch of this process."""
-        local = self.args.generation_batch_size // self.accelerator.num_processes
-        if local % self.num_generations:
-            raise ConfigError(
-                f"a process's generation batch ({local} rollouts) has to hold whole groups of "
-                f"{self.num_generations}; change grpo.per_device_train_batch_size"
-            )
-        code = local // self.num_generations
-        wanted = config.groups or _by_ratio(code, config)
-        whole = wanted // self._unit * self._unit
-        if config.mode == "replace":
-            whole = min(whole, code)
-        if whole == 0 or (config.groups and whole != wanted):
-            raise ConfigError(
-                f"alignment.groups is {wanted} (of {code} groups, mode {config.mode!r}): it has to "
-                f"be a positive multiple of {self._unit}, so that the batch splits evenly into "
-                f"{self.args.steps_per_generation} steps; set alignment.groups"
-            )
-        return int(whole)
-
-    @property
-    def _unit(self) -> int:
-        """Appended groups come in multiples of this: TRL cuts the batch into equal slices and
-        would silently drop a remainder."""
-        if self.alignment is not None and self.alignment.config.mode == "replace":
-            return 1
-        steps = self.args.steps_per_generation or 1
-        return steps // gcd(steps, self.num_generations)
-
     def _with_questions(self, alignment: Alignment, code: Batch) -> Batch:
         questions = self._questions(alignment)
         if alignment.config.mode == "replace":
@@ -251,7 +222,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
         processes = self.accelerator.num_processes
         fair_share = len(alignment.pool) // processes  # the same on every process
         wanted = round(self._groups_wanted * alignment.share(self._progress))
-        groups = min(wanted, fair_share) // self._unit * self._unit
+        multiple = unit(self.args, alignment.config)
+        groups = min(wanted, fair_share) // multiple * multiple
         self._note("alignment/groups", groups)
         chosen = alignment.pool.choose(groups * processes, self.state.global_step)
         first = self.accelerator.process_index * groups
@@ -328,10 +300,3 @@ def _result(future: "Future[T]", seconds: float) -> T:
     except BaseException:
         future.cancel()
         raise
-
-
-def _by_ratio(code_groups: int, config: AlignmentConfig) -> int:
-    """Groups for which alignment is ``ratio`` of the whole batch, at least one."""
-    if config.mode == "replace":
-        return max(1, round(config.ratio * code_groups))
-    return max(1, round(config.ratio / (1 - config.ratio) * code_groups))

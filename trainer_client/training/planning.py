@@ -1,0 +1,163 @@
+"""What a recipe comes to before there is a policy or an executor: all that a wrong one fails at."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
+from transformers.trainer_utils import get_last_checkpoint
+from trl import GRPOConfig  # type: ignore[attr-defined]
+
+from trainer_client.algorithms.settings import ALGORITHMS
+from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
+from trainer_client.config import (
+    ConfigError,
+    DataConfig,
+    DatasetData,
+    JsonlData,
+    MicroData,
+    Recipe,
+)
+from trainer_client.data.problem import load_problems
+from trainer_client.data.rows import to_dataset
+from trainer_client.data.selection import selected
+from trainer_client.models import device_dtype
+from trainer_client.rewards import Extract, import_object, resolve_extract
+from trainer_client.training.callbacks import METRICS_FILE
+from trainer_client.training.groups import alignment_groups
+
+__all__ = ["Plan", "plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe that was checked, and what it names."""
+
+    recipe: Recipe
+    arguments: GRPOConfig
+    extract: Extract
+    format: AlignmentFormat
+    train: Dataset
+    held_out: Dataset | None
+    resume_from: Path | None
+    """The checkpoint to go on from."""
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Check what can be checked and load the data. Raises ``ConfigError`` and ``DataError``."""
+    arguments = _arguments(recipe)
+    if arguments.world_size > 1 and recipe.executor.url == "auto":
+        raise ConfigError(
+            f"executor.url is 'auto', but {arguments.world_size} processes train: each would start "
+            "an executor of its own; start one with `coderl serve` and give its address"
+        )
+    if recipe.alignment.enabled:
+        alignment_groups(arguments, recipe.alignment, arguments.world_size)
+    held_out = recipe.evaluation.data
+    return Plan(
+        recipe=recipe,
+        arguments=arguments,
+        extract=resolve_extract(recipe.reward.extract),
+        format=_format(recipe.alignment.questions.format),
+        train=_dataset(recipe.data),
+        held_out=None if held_out is None else _dataset(held_out),
+        resume_from=_resume_from(recipe),
+    )
+
+
+def _arguments(recipe: Recipe) -> GRPOConfig:
+    on_gpu = torch.cuda.is_available()
+    defaults: dict[str, Any] = {
+        "use_cpu": not on_gpu,
+        "bf16": on_gpu and device_dtype("auto").itemsize == 2,
+        "gradient_checkpointing": on_gpu,
+        "logging_steps": 1,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "reward_weights": _reward_weights(recipe),
+    }
+    _check_reporting(recipe.grpo.get("report_to"))
+    if "reward_weights" in recipe.grpo:
+        raise ConfigError(
+            f"grpo.reward_weights is {recipe.grpo['reward_weights']!r}: set reward.weight and "
+            "alignment.weight instead"
+        )
+    if recipe.algorithm is not None:
+        settings = ALGORITHMS[recipe.algorithm.type]
+        defaults |= {**settings.values, **settings.defined_by}
+    try:
+        return GRPOConfig(
+            output_dir=str(recipe.output_dir), seed=recipe.seed, **{**defaults, **recipe.grpo}
+        )
+    except ValueError as error:
+        raise ConfigError(f"grpo: {error}") from None
+
+
+def _check_reporting(chosen: str | list[str] | None) -> None:
+    """Every place to report to is known and its package installed."""
+    names = [chosen] if isinstance(chosen, str) else chosen or []
+    available = get_available_reporting_integrations()  # type: ignore[no-untyped-call]
+    for name in (name for name in names if name not in ("none", "all", *available)):
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(INTEGRATION_TO_CALLBACK)
+            raise ConfigError(f"grpo.report_to is {name!r}; it has to be none, all, or of: {known}")
+        raise ConfigError(
+            f"grpo.report_to is {name!r}, whose package is not installed: pip install {name}, or "
+            f"leave it out (the metrics are in {METRICS_FILE} in any case)"
+        )
+
+
+def _reward_weights(recipe: Recipe) -> list[float]:
+    code = recipe.reward.weight
+    return [code, recipe.alignment.weight] if recipe.alignment.enabled else [code]
+
+
+def _format(name: str) -> AlignmentFormat:
+    if name in ("chat", "json"):
+        return ChatFormat() if name == "chat" else JsonFormat()
+    made: AlignmentFormat = import_object("alignment.questions.format", name)()
+    return made
+
+
+def _dataset(config: DataConfig) -> Dataset:
+    if isinstance(config, JsonlData):
+        problems = load_problems(config.paths, config.split)
+        return to_dataset(problems, config.style, config.instruction)
+    if isinstance(config, DatasetData):
+        selection = selected(config)
+        if int(os.environ.get("RANK", "0")) == 0:
+            print(f"{config.name}: {selection}", file=sys.stderr)
+        return to_dataset(selection.kept, config.style, config.instruction)
+    return _micro_dataset(config)
+
+
+def _micro_dataset(config: MicroData) -> Dataset:
+    from trainer_client.micro.family import Split
+    from trainer_client.micro.problems import generate
+
+    problems = generate(Split(config.split), config.count, config.seed, config.hide)
+    return to_dataset(problems, "text")
+
+
+def _resume_from(recipe: Recipe) -> Path | None:
+    """The last checkpoint. A run from the start is refused where there is one: it would be taken
+    for this run's later."""
+    exists = recipe.output_dir.is_dir()
+    found = get_last_checkpoint(str(recipe.output_dir)) if exists else None  # type: ignore[no-untyped-call]
+    if recipe.resume and found is None:
+        raise ConfigError(
+            f"resume is true, but {recipe.output_dir} has no checkpoint; start without --resume"
+        )
+    if found is not None and not recipe.resume:
+        raise ConfigError(
+            f"output_dir is {str(recipe.output_dir)!r}, which holds the checkpoints of a run; go "
+            "on with --resume, choose another output_dir, or remove it"
+        )
+    return None if found is None else Path(found)
