@@ -311,14 +311,19 @@ def print_comparison(comparison: "Comparison") -> None:
     difference = Text(estimate(comparison.difference, signed=True))
     table.add_row("difference", difference, "paired, 95 % interval")
     console.print(table)
-    console.print(
-        f"{comparison.problems} problems: {comparison.better} better, {comparison.worse} worse; "
-        f"{comparison.test}: p = {comparison.p:.3g}. {comparison.conclusion.capitalize()}."
-    )
+    console.print(Text(f"{_counts(comparison)}. {comparison.conclusion.capitalize()}."))
     for warning in comparison.warnings:
         console.print(Text(f"note: {warning}", style="yellow"))
     if comparison.changes:
         console.print(_changes(comparison))
+
+
+def _counts(comparison: "Comparison") -> str:
+    c = comparison
+    counts = f"{c.problems} problems: {c.better} better, {c.worse} worse; "
+    if c.clusters < c.problems:
+        counts += f"{c.clusters} clusters: {c.clusters_better} better, {c.clusters_worse} worse; "
+    return counts + (c.test if c.p is None else f"{c.test}: p = {c.p:.3g}")
 
 
 def _changes(comparison: "Comparison") -> Table:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from coderl.evals import print_comparison
 from tests.trainer_client.evals import A, N, W, case, results
 from trainer_client.data.difficulty import read_pass_rates
 from trainer_client.evals.cases import EvalError
@@ -11,6 +12,7 @@ from trainer_client.evals.comparison import compare
 from trainer_client.evals.report import write_evaluation
 from trainer_client.evals.results import (
     Problem,
+    Results,
     Sample,
     compute_metrics,
     load_results,
@@ -153,6 +155,71 @@ def test_only_problems_judged_in_both_are_compared() -> None:
     assert (found.problems, found.rate_before, found.rate_after) == (1, 0.5, 1.0)
     assert found.test == "exact sign test" and found.p == 1.0
     assert found.warnings == ["3 of 4 problems are not in both with a verdict and are left out"]
+
+
+def test_cases_about_one_program_are_tested_together() -> None:
+    """Five programs of four probes: twenty changes, of which but five are independent."""
+    names = [f"{program}/{i}" for program in "pqrst" for i in range(4)]
+    before = [p for name in names for p in probe(name, W, W, W, W)]
+    after = [p for name in names for p in probe(name, A, A, A, A)]
+    found = compare(results("reval", *before), results("reval", *after))
+    assert (found.problems, found.better, found.worse) == (80, 80, 0)
+    assert (found.clusters, found.clusters_better, found.clusters_worse) == (5, 5, 0)
+    assert (found.test, found.p) == ("exact sign test on means of clusters", 2 / 2**5)
+
+
+def test_a_cluster_changes_as_its_mean_does() -> None:
+    def made(**clusters: str) -> Results:
+        """A case a letter: + is right, - is wrong."""
+        return results(
+            "livecodebench-test-output",
+            *(
+                Problem(id=f"{name}/{i}", verdicts=[A if c == "+" else W], cluster=name)
+                for name, cases in clusters.items()
+                for i, c in enumerate(cases)
+            ),
+        )
+
+    before = made(up="---", level="+-", down="+", same="++")
+    found = compare(before, made(up="-+-", level="-+", down="-", same="++"))
+    assert (found.better, found.worse) == (2, 2)
+    assert (found.clusters, found.clusters_better, found.clusters_worse) == (4, 1, 1)
+    assert found.p == 1.0
+
+
+def test_unequal_numbers_of_samples_are_not_tested() -> None:
+    """What passes nine times in ten is worse than a lone pass by chance alone."""
+    ids = [str(i) for i in range(20)]
+    one = results("humaneval", *(outcome(i, A) for i in ids))
+    ten = results("humaneval", *(outcome(i, *[A] * 9, W) for i in ids))
+    found = compare(one, ten)
+    assert (found.worse, found.p) == (20, None)
+    assert found.test == (
+        "no exact test: 20 of 20 problems have unequal numbers of samples with a verdict in the "
+        "two (one has 1 and 10); evaluate both with the same --samples, and judge again what has "
+        "no verdict"
+    )
+    lost = results("humaneval", *(outcome(i, *[A] * 9, N if i == "0" else W) for i in ids))
+    assert "1 of 20 problems have unequal" in compare(lost, ten).test
+
+
+def test_printed_comparisons_say_what_was_tested(capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(before: Results, after: Results) -> str:
+        print_comparison(compare(before, after))
+        return " ".join(capsys.readouterr().out.split())
+
+    one = results("humaneval", outcome("a", A), outcome("b", W))
+    assert "2 problems: 0 better, 1 worse; exact McNemar: p = 1. " in printed(
+        one, results("humaneval", outcome("a", W), outcome("b", W))
+    )
+    assert "; no exact test: 2 of 2 problems have unequal numbers" in printed(
+        one, results("humaneval", outcome("a", A, A), outcome("b", W, W))
+    )
+    wrong, right = (results("reval", *probe("p/0", v, v, v, v)) for v in (W, A))
+    assert (
+        "4 problems: 4 better, 0 worse; 1 clusters: 1 better, 0 worse; "
+        "exact sign test on means of clusters: p = 1. "
+    ) in printed(wrong, right)
 
 
 def test_what_cannot_be_compared_is_said() -> None:

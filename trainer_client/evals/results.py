@@ -86,6 +86,11 @@ class Problem(_Record):
         """None where no sample has a verdict."""
         return self.passed / self.judged if self.judged else None
 
+    @property
+    def unit(self) -> str:
+        """What stands or falls together with it: its cluster, else itself alone."""
+        return self.cluster or self.id
+
 
 class Metric(_Record):
     """A mean over problems."""
@@ -167,12 +172,8 @@ def _pass_at(k: int, of: str, problems: Sequence[Problem]) -> Metric:
             "more samples or ask for a smaller k"
         )
     values = [pass_at_k(problem.judged, problem.passed, k) for problem in counted]
-    interval = bootstrap(values, clusters=_clusters(counted))
+    interval = bootstrap(values, clusters=[problem.unit for problem in counted])
     return Metric(name=f"pass@{k}", of=of, value=interval, problems=len(counted))
-
-
-def _clusters(problems: Sequence[Problem]) -> list[str]:
-    return [problem.cluster or problem.id for problem in problems]
 
 
 def _consistency(problems: Sequence[Problem]) -> Metric:
