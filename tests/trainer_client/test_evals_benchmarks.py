@@ -99,6 +99,16 @@ def test_a_limit_and_a_split(tmp_path: Path) -> None:
         load_questions(BENCHMARKS["problems"], Options(data=data, split="dev"))
 
 
+def test_how_answers_are_judged_is_recorded(tmp_path: Path) -> None:
+    row = {"id": "0", "code": "def f(x): return x", "input": "1", "output": "1"}
+    data = written(tmp_path / "crux.jsonl", row)
+    default = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data))
+    assert default.chosen == {"cot": False, "scoring": "run"}
+    strict = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data, scoring="strict"))
+    assert strict.chosen == {"cot": False, "scoring": "strict"}
+    assert load_questions(BENCHMARKS["cruxeval-i"], Options(data=data)).chosen == {"cot": False}
+
+
 def test_mbpp_shows_its_authors_examples_to_others(tmp_path: Path) -> None:
     rows = [
         {"task_id": n, "text": f"Do {n}.", "code": f"x = {n}", "test_list": [f"assert x == {n}"]}

@@ -1,6 +1,7 @@
 """Counting: metrics by hand, samples without a verdict, files, comparisons."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -230,12 +231,74 @@ def test_what_cannot_be_compared_is_said() -> None:
         compare(one, results("humaneval", outcome("b", A)))
 
 
-def test_differences_in_the_making_are_noted() -> None:
-    one = results("humaneval", outcome("a", A))
-    one.data["sha256"], one.sampling["temperature"] = "1", 0.0
-    other = results("humaneval", outcome("a", W))
-    other.data["sha256"], other.sampling["temperature"] = "2", 0.8
-    assert compare(one, other).warnings == [
-        "the two were made with different data files",
-        "they were sampled differently: temperature",
+SAMPLING = {
+    "style": "chat",
+    "samples": 1,
+    "temperature": 0.0,
+    "top_p": 1.0,
+    "max_new_tokens": 512,
+    "batch": 16,
+    "seed": 0,
+    "dtype": "float32",
+}
+
+
+def noted(
+    first: dict[str, Any],
+    second: dict[str, Any],
+    drawn: dict[str, Any] = SAMPLING,
+    again: dict[str, Any] = SAMPLING,
+) -> list[str]:
+    """What is said of two results that were made of this data and drawn in this way."""
+    one, other = (results("cruxeval-o", outcome("a", verdict)) for verdict in (A, W))
+    one.data |= first
+    other.data |= second
+    one.sampling, other.sampling = drawn, again
+    return compare(one, other).warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("style", "text"),
+        ("samples", 5),
+        ("temperature", 0.8),
+        ("max_new_tokens", 64),
+        ("dtype", "bfloat16"),
+    ],
+)
+def test_other_sampling_is_noted(name: str, value: Any) -> None:
+    note = f"they were sampled differently: {name} ({SAMPLING[name]} → {value})"
+    assert noted({}, {}, SAMPLING, SAMPLING | {name: value}) == [note]
+
+
+@pytest.mark.parametrize(("name", "value"), [("top_p", 0.9), ("seed", 1), ("batch", 8)])
+def test_randomness_is_noted_where_there_is_any(name: str, value: Any) -> None:
+    assert noted({}, {}, SAMPLING, SAMPLING | {name: value}) == []
+    drawn = SAMPLING | {"temperature": 0.8}
+    note = f"they were sampled differently: {name} ({SAMPLING[name]} → {value})"
+    assert noted({}, {}, drawn, drawn | {name: value}) == [note]
+
+
+def test_given_completions_are_not_said_to_be_drawn() -> None:
+    assert noted({}, {}, SAMPLING, {}) == []
+
+
+def test_other_questions_and_other_judging_are_noted() -> None:
+    assert noted({"scoring": "run", "cot": False}, {"scoring": "strict", "cot": True}) == [
+        "they were asked or judged differently: cot (False → True), scoring (run → strict)"
+    ]
+    assert noted({}, {"scoring": "run", "cot": False}) == []
+
+
+def test_other_data_is_noted() -> None:
+    places = [{"source": source} for source in ("a.jsonl", "b.jsonl", "owner/name")]
+    one, other = {"sha256": "1"}, {"sha256": "2"}
+    assert noted(places[0] | one, places[1] | one) == []
+    assert noted(places[0] | one, places[0] | other) == [
+        "the two were made with different data files"
+    ]
+    assert noted(places[2], places[2]) == []
+    assert noted(places[0] | one, places[2]) == [
+        "their data come from different places: a.jsonl → owner/name"
     ]

@@ -46,7 +46,8 @@ class Questions:
     runs: list[reval.Run] = field(default_factory=list)
     """REval: programs to be traced first; their cases follow from that."""
     chosen: dict[str, Any] = field(default_factory=dict)
-    """What was chosen otherwise than by default, for the record."""
+    """For the record: what was chosen otherwise than by default, and always how the benchmark's
+    ``choices`` were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def load_questions(benchmark: Benchmark, options: Options) -> Questions:
         having = ", ".join(b.name for b in BENCHMARKS.values() if name in b.choices)
         raise EvalError(f"--{name} is not for {benchmark.name}, only for {having}: leave it out")
     chosen.pop("data", None)  # the source
+    chosen |= {name: getattr(options, name) for name in sorted(benchmark.choices)}
     return replace(_found(benchmark, options), chosen=chosen)
 
 

@@ -1,8 +1,8 @@
 """Two evaluations of the same problems, compared problem by problem."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -150,25 +150,58 @@ def _test(pairs: Sequence[Pair], clusters: int) -> str:
     return "exact McNemar" if all(a.judged == 1 for a, _ in pairs) else "exact sign test"
 
 
-# --- warnings ---------------------------------------------------------------------------
+# --- differences in the making ----------------------------------------------------------
+
+_CHOICES = {"cot": False, "scoring": "run"}
+"""And what they are where results do not say."""
+_SAMPLING = ("style", "samples", "temperature", "max_new_tokens", "dtype")
+_RANDOMNESS = ("top_p", "seed", "batch")
+"""Of sampling: greedy completions do not depend on them."""
 
 
 def _warnings(before: Results, after: Results, paired: int) -> list[str]:
-    warnings = []
+    made = (
+        _left_out(before, after, paired),
+        _other_data(before, after),
+        _differing("asked or judged", _CHOICES, _CHOICES | before.data, _CHOICES | after.data),
+        _sampled_otherwise(before.sampling, after.sampling),
+    )
+    return [warning for warning in made if warning]
+
+
+def _left_out(before: Results, after: Results, paired: int) -> str:
     either = {problem.id for results in (before, after) for problem in results.problems}
-    if len(either) > paired:
-        warnings.append(
-            f"{len(either) - paired} of {len(either)} problems are not in both with a verdict "
-            "and are left out"
-        )
-    digests = {results.data.get("sha256") for results in (before, after)} - {None}
-    if len(digests) > 1:
-        warnings.append("the two were made with different data files")
+    if len(either) == paired:
+        return ""
+    return (
+        f"{len(either) - paired} of {len(either)} problems are not in both with a verdict "
+        "and are left out"
+    )
+
+
+def _other_data(before: Results, after: Results) -> str:
+    """Files are told apart by their content, other data by where it comes from."""
+    digests = [results.data.get("sha256") for results in (before, after)]
+    if None not in digests:
+        return "the two were made with different data files" if len(set(digests)) > 1 else ""
+    first, second = (results.data.get("source") for results in (before, after))
+    return f"their data come from different places: {first} → {second}" if first != second else ""
+
+
+def _sampled_otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if not before or not after:
+        return ""  # completions out of a file: how they were drawn is not known
+    greedy = before.get("temperature") == after.get("temperature") == 0
+    names = _SAMPLING if greedy else (*_SAMPLING, *_RANDOMNESS)
+    return _differing("sampled", names, before, after)
+
+
+def _differing(
+    how: str, names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> str:
     changed = [
-        name
-        for name in ("samples", "temperature", "top_p", "style")
-        if before.sampling.get(name) != after.sampling.get(name)
+        f"{name} ({before.get(name)} → {after.get(name)})"
+        for name in names
+        if before.get(name) != after.get(name)
     ]
-    if changed and before.sampling and after.sampling:
-        warnings.append(f"they were sampled differently: {', '.join(changed)}")
-    return warnings
+    return f"they were {how} differently: {', '.join(changed)}" if changed else ""
