@@ -10,12 +10,12 @@ from tests.trainer_client.evals import A, N, W, case, results
 from trainer_client.data.difficulty import read_pass_rates
 from trainer_client.evals.cases import EvalError
 from trainer_client.evals.comparison import compare
+from trainer_client.evals.metrics import compute_metrics
 from trainer_client.evals.report import write_evaluation
 from trainer_client.evals.results import (
     Problem,
     Results,
     Sample,
-    compute_metrics,
     load_results,
     pass_rates,
     summarise,
@@ -42,18 +42,18 @@ def sample(id: str, index: int, verdict: str) -> Sample:
 
 def test_pass_at_k_is_the_mean_over_problems() -> None:
     problems = [outcome("a", A, W, W, W), outcome("b", A, A, W, W)]
-    one, two = compute_metrics("humaneval", problems, [1, 2])
+    (one, two), warnings = compute_metrics("humaneval", problems, [1, 2])
+    assert warnings == []
     assert (one.name, one.value.mean, one.problems) == ("pass@1", 0.375, 2)
     assert two.value.mean == pytest.approx((1 / 2 + 5 / 6) / 2)
 
 
 def test_samples_without_a_verdict_count_neither_way() -> None:
     problems = [outcome("a", A, N, N), outcome("b", N, N, N), outcome("c", W, A, N)]
-    one, two = compute_metrics("humaneval", problems, [1, 2])
+    (one, two), (warning,) = compute_metrics("humaneval", problems, [1, 2, 3])
     assert (one.value.mean, one.problems) == (0.75, 2)
     assert (two.value.mean, two.problems) == (1.0, 1)
-    with pytest.raises(EvalError, match=r"k is 3: .*the most is 2"):
-        compute_metrics("humaneval", problems, [3])
+    assert warning.startswith("no pass@3: no problem has as many") and "most is 2" in warning
     rates = [(rate.id, rate.passed, rate.samples) for rate in pass_rates(problems)]
     assert rates == [("a", 1, 1), ("c", 1, 2)]
 
@@ -64,20 +64,21 @@ def test_each_value_of_a_label_has_its_own_mean() -> None:
         outcome("b", W, difficulty="hard"),
         outcome("c", A, difficulty="hard"),
     ]
-    found = compute_metrics("leetcode", problems, [1])
+    found, _ = compute_metrics("leetcode", problems, [1])
     means = {metric.of: (metric.value.mean, metric.problems) for metric in found}
     assert means == {
         "": (pytest.approx(2 / 3), 3),
         "difficulty easy": (1.0, 1),
         "difficulty hard": (0.5, 2),
     }
-    assert len(compute_metrics("leetcode", [outcome("a", A, difficulty="easy")], [1])) == 1
+    assert len(compute_metrics("leetcode", [outcome("a", A, difficulty="easy")], [1])[0]) == 1
 
 
 def probe(name: str, *verdicts: str) -> list[Problem]:
+    """The verdicts on each of the four questions; of several samples with commas."""
     names = ("coverage", "state", "path", "output")
     return [
-        Problem(id=f"{name}#{q}", verdicts=[v], labels={"question": q}, cluster=name[0])
+        Problem(id=f"{name}#{q}", verdicts=v.split(","), labels={"question": q}, cluster=name[0])
         for q, v in zip(names, verdicts, strict=True)
     ]
 
@@ -89,10 +90,38 @@ def test_consistency_is_cut_off_by_the_first_wrong_answer() -> None:
         *probe("q/0", A, A, W, W),  # .25
         *probe("q/1", A, W, W, N),  # no verdict: left out
     ]
-    found = {m.name: m for m in compute_metrics("reval", problems, [1]) if not m.of}
+    found = {m.name: m for m in compute_metrics("reval", problems, [1])[0] if not m.of}
     assert found["consistency"].value.mean == pytest.approx(1.25 / 3)
     assert found["consistency"].problems == 3
     assert found["pass@1"].value.mean == pytest.approx(10 / 15)
+
+
+def test_probes_with_unequal_samples_are_left_out_of_consistency() -> None:
+    two = f"{A},{A}"
+    metrics, warnings = compute_metrics(
+        "reval",
+        [
+            *probe("p/0", two, two, two, f"{A},{W}"),  # .75 on the mean of two samples
+            *probe("p/1", two, two, two, A),
+            *probe("q/0", two, two, two, two)[:3],
+        ],
+        [1],
+    )
+    assert (metrics[-1].name, metrics[-1].value.mean, metrics[-1].problems) == (
+        "consistency",
+        0.75,
+        1,
+    )
+    assert warnings == [
+        "2 of 3 probes have unequal numbers of samples for their four questions (p/1, q/0): they "
+        "are left out of the consistency"
+    ]
+
+
+def test_a_lone_question_has_no_consistency() -> None:
+    metrics, warnings = compute_metrics("reval", probe("p/0", A, A, A, A)[:1], [1])
+    assert [metric.name for metric in metrics] == ["pass@1"]
+    assert warnings[-1].startswith("no consistency: no probe has a verdict on all of its four")
 
 
 def test_cases_without_samples_are_left_out() -> None:
@@ -108,7 +137,7 @@ def test_files_hold_all_that_the_numbers_need(tmp_path: Path) -> None:
     write_evaluation(made, samples, tmp_path)
     again = load_results(tmp_path)
     assert again == made
-    assert compute_metrics("humaneval", again.problems, [1, 2]) == made.metrics
+    assert compute_metrics("humaneval", again.problems, [1, 2]) == (made.metrics, [])
     lines = (tmp_path / "samples.jsonl").read_text().splitlines()
     assert [Sample.model_validate_json(line) for line in lines] == samples
     rates = read_pass_rates(tmp_path / "pass_rates.jsonl")
