@@ -59,7 +59,9 @@ def evaluate(
             help='Grade this file: {"task_id", "completion"} a line; also .gz.',
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A file, or a data set of the hub.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A file, a folder, or a data set of the hub.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Of the data.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many problems.")] = None,
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each problem.")] = 1,

