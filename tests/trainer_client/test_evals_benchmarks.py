@@ -175,6 +175,13 @@ def test_generated_problems_are_the_same_each_time() -> None:
     assert [c.prompt for c in first.cases] == [c.prompt for c in again.cases]
 
 
+def test_generated_problems_have_splits_of_their_own() -> None:
+    found = load_questions(BENCHMARKS["micro"], Options(split="train", limit=1))
+    assert found.cases[0].id.startswith("micro/train/")
+    with pytest.raises(EvalError, match="--split is 'test': choose one of warm_start, train, "):
+        load_questions(BENCHMARKS["micro"], Options(split="test"))
+
+
 def test_a_benchmark_without_data_asks_for_it() -> None:
     with pytest.raises(EvalError, match="problems has no data of its own: give --data FILE"):
         load_questions(BENCHMARKS["problems"], Options())

@@ -181,7 +181,10 @@ def _micro(place: str, options: Options) -> Questions:
 
     if options.data is not None:
         return _any_problems(place, options)
-    problems = generate(Split(options.split or "held_out"), options.limit or _MICRO, _MICRO_SEED)
+    split = options.split or Split.HELD_OUT
+    if split not in set(Split):
+        raise EvalError(f"--split is {split!r}: choose one of {', '.join(Split)}")
+    problems = generate(Split(split), options.limit or _MICRO, _MICRO_SEED)
     cases = [problem_case(problem, wording.generic(problem)) for problem in problems]
     return Questions("generated", cases, len(problems))
 
