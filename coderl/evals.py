@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainer_client.evals.benchmarks import Benchmark, Questions
     from trainer_client.evals.comparison import Comparison
     from trainer_client.evals.results import Results
-    from trainer_client.evals.runs import Evaluation, Subject
+    from trainer_client.evals.runs import Evaluation, Model, Subject
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,7 +59,9 @@ def evaluate(
             help='Grade this file: {"task_id", "completion"} a line; also .gz.',
         ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="A file, or a data set of the hub.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A file, a folder, or a data set of the hub.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Of the data.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first so many problems.")] = None,
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, help="Of each problem.")] = 1,
@@ -97,36 +99,24 @@ def evaluate(
     from trainer_client.evals.benchmarks import BENCHMARKS, Options, load_questions
 
     benchmark = BENCHMARKS[str(context.command.name)]
-    if (model is None) == (completions is None):
-        raise typer.BadParameter("give exactly one of --model and --completions")
     with _failures():
         options = Options(data, split, limit, cot, _choice("--scoring", scoring, SCORINGS))
-        subject: Subject
-        if completions is not None:
-            subject = _file(completions, limit)
-        else:
-            subject = _model(
-                str(model),
-                _choice("--style", style, STYLES) if style else None,
-                _choice("--dtype", dtype, DTYPES),
-                samples=samples,
-                temperature=_temperature(samples, temperature),
-                top_p=top_p,
-                max_new_tokens=max_new_tokens or benchmark.tokens,
-                batch=batch,
-                seed=seed,
-            )
+        drawn = {
+            "samples": samples,
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_new_tokens": max_new_tokens or benchmark.tokens,
+            "batch": batch,
+            "seed": seed,
+        }
+        subject = _subject(model, completions, limit, style, dtype, drawn)
         ks = _ks(k)
         directory = output or _directory(benchmark.name, str(model or completions))
         executor = executor_config(url, runtime, sandboxes)
         questions = load_questions(benchmark, options)
         found = _run(benchmark, questions, subject, ks, executor, directory)
-    results = found.results
-    if as_json:
-        typer.echo(results.model_dump_json(indent=1))
-    else:
-        print_results(results, directory)
-    raise typer.Exit(1 if results.without_verdict else 0)
+    _show(found.results, directory, as_json)
+    raise typer.Exit(1 if found.results.without_verdict else 0)
 
 
 for _name, _about in ABOUT.items():
@@ -165,13 +155,31 @@ def _choice(option: str, given: str, known: tuple[str, ...]) -> Any:
     return given
 
 
+def _subject(
+    model: str | None,
+    completions: Path | None,
+    limit: int | None,
+    style: str | None,
+    dtype: str,
+    drawn: dict[str, Any],
+) -> "Subject":
+    match model, completions:
+        case str() as name, None:
+            chosen = _choice("--style", style, STYLES) if style else None
+            return _model(name, chosen, _choice("--dtype", dtype, DTYPES), drawn)
+        case None, Path() as file:
+            return _file(file, limit)
+        case _:
+            raise typer.BadParameter("give exactly one of --model and --completions")
+
+
 def _file(completions: Path, limit: int | None) -> Path:
     if limit is not None:
         raise typer.BadParameter("is of models: the file says what there is", param_hint="--limit")
     return completions
 
 
-def _model(name: str, style: Any, dtype: Any, **sampling: Any) -> "Subject":
+def _model(name: str, style: Any, dtype: Any, drawn: dict[str, Any]) -> "Model":
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging as transformers_logging
@@ -181,7 +189,8 @@ def _model(name: str, style: Any, dtype: Any, **sampling: Any) -> "Subject":
 
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return Model(name, Sampling(**sampling), style, dtype)
+    temperature = _temperature(drawn["samples"], drawn["temperature"])
+    return Model(name, Sampling(**drawn | {"temperature": temperature}), style, dtype)
 
 
 def _temperature(samples: int, given: float | None) -> float:
@@ -282,6 +291,13 @@ def _leave_no_trace(log: Path) -> None:
 # --- printing ---------------------------------------------------------------------------
 
 
+def _show(results: "Results", directory: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo(results.model_dump_json(indent=1))
+    else:
+        print_results(results, directory)
+
+
 def print_results(results: "Results", directory: Path) -> None:
     from trainer_client.pages import estimate
 
@@ -311,14 +327,19 @@ def print_comparison(comparison: "Comparison") -> None:
     difference = Text(estimate(comparison.difference, signed=True))
     table.add_row("difference", difference, "paired, 95 % interval")
     console.print(table)
-    console.print(
-        f"{comparison.problems} problems: {comparison.better} better, {comparison.worse} worse; "
-        f"{comparison.test}: p = {comparison.p:.3g}. {comparison.conclusion.capitalize()}."
-    )
+    console.print(Text(f"{_counts(comparison)}. {comparison.conclusion.capitalize()}."))
     for warning in comparison.warnings:
         console.print(Text(f"note: {warning}", style="yellow"))
     if comparison.changes:
         console.print(_changes(comparison))
+
+
+def _counts(comparison: "Comparison") -> str:
+    c = comparison
+    counts = f"{c.problems} problems: {c.better} better, {c.worse} worse; "
+    if c.clusters < c.problems:
+        counts += f"{c.clusters} clusters: {c.clusters_better} better, {c.clusters_worse} worse; "
+    return counts + (c.test if c.p is None else f"{c.test}: p = {c.p:.3g}")
 
 
 def _changes(comparison: "Comparison") -> Table:

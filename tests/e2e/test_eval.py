@@ -91,12 +91,14 @@ def test_a_model_is_sampled_and_compared(executor: Service, tmp_path: Path) -> N
 
     compared = coderl("compare", tmp_path / "a", tmp_path / "c", "--json")
     found = json.loads(compared.stdout)
-    assert (found["problems"], found["test"]) == (8, "exact sign test")
+    assert (found["problems"], found["p"]) == (8, None)
     assert found["difference"]["mean"] == pytest.approx(
         first["metrics"][0]["value"]["mean"] - greedy["metrics"][0]["value"]["mean"]
     )
     shown = coderl("compare", tmp_path / "a", tmp_path / "c")
-    assert shown.exit_code == 0 and "exact sign test: p = " in shown.output
+    assert shown.exit_code == 0 and "no exact test: 8 of 8 problems" in shown.output
+    shown = coderl("compare", tmp_path / "c", tmp_path / "d")
+    assert shown.exit_code == 0 and "exact sign test: p = 1. " in shown.output
 
 
 @pytest.mark.gvisor

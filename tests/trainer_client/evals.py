@@ -3,9 +3,10 @@
 from executor_api.wire import AssertTest
 from trainer_client.data.problem import Problem
 from trainer_client.evals.cases import Case
+from trainer_client.evals.metrics import compute_metrics
 from trainer_client.evals.programs import problem_case
 from trainer_client.evals.results import Problem as Outcome
-from trainer_client.evals.results import Results, compute_metrics
+from trainer_client.evals.results import Results
 from trainer_client.evals.wording import generic
 
 A, W, N = "accepted", "wrong_answer", "no_verdict"
@@ -36,7 +37,7 @@ def results(benchmark: str, *problems: Outcome, ks: tuple[int, ...] = (1,)) -> R
         started="2026-01-01T00:00:00+00:00",
         seconds=1.5,
         ks=list(ks),
-        metrics=compute_metrics(benchmark, problems, ks),
+        metrics=compute_metrics(benchmark, problems, ks)[0],
         verdicts={},
         problems=list(problems),
     )

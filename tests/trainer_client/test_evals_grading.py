@@ -15,10 +15,12 @@ from tests.trainer_client.faulty_server import FaultyServer, results, status, we
 from trainer_client import ExecutorClient, Unauthorized
 from trainer_client.data.errors import DataError
 from trainer_client.evals import grading
-from trainer_client.evals.cases import EvalError
+from trainer_client.evals.benchmarks import BENCHMARKS, Questions
+from trainer_client.evals.cases import Case, EvalError, Prompt, Reading
 from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import grade
-from trainer_client.evals.results import load_results
+from trainer_client.evals.results import QUESTIONS, load_results
+from trainer_client.evals.runs import evaluate
 
 RIGHT = "def add(a, b): return a + b"
 CASES = [case("add"), case("sum")]
@@ -104,6 +106,29 @@ def test_completions_outlive_an_executor_that_judges_none(
     assert "the executor judged none of 2 samples (the sandbox died)" in found.output
     kept = (tmp_path / "results" / "samples.jsonl").read_text().splitlines()
     assert [json.loads(line)["completion"] for line in kept] == [RIGHT, RIGHT + " + 0"]
+
+
+async def test_uneven_answers_about_a_probe_lose_nothing(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    asked = [
+        Case(
+            f"p/0/1/x#{name}",
+            Prompt([], ""),
+            lambda text: Reading(text, "answer", right=True),
+            cluster="p",
+            labels={"question": name},
+        )
+        for name in QUESTIONS
+    ]
+    rows = [{"task_id": one.id, "completion": "1"} for one in (*asked, asked[0])]
+    file = written(tmp_path / "c.jsonl", *rows)
+    async with ExecutorClient(server.url) as client:
+        found = await evaluate(BENCHMARKS["reval"], Questions("here", asked, 1), file, client)
+    assert found.results.verdicts == {A: 5} and len(found.samples) == 5
+    assert {metric.name for metric in found.results.metrics} == {"pass@1"}
+    assert "1 of 1 probes have unequal numbers of samples" in found.results.warnings[-2]
+    assert "no consistency" in found.results.warnings[-1]
 
 
 # --- files ------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from trainer_client import ExecutorClient
 from trainer_client.data.errors import DataError
 from trainer_client.evals.cases import Case
 from trainer_client.evals.grading import grade
-from trainer_client.evals.results import compute_metrics, summarise
+from trainer_client.evals.metrics import compute_metrics
+from trainer_client.evals.results import summarise
 from trainer_client.evals.reval import probe_cases, runs_of
 
 CODE = """\
@@ -84,7 +85,7 @@ async def test_right_answers_are_consistent(live_executor: Service) -> None:
             [(c, f"{a}\n[/ANSWER]") for c, a in zip(asked, answers, strict=True)], client
         )
     assert [sample.id for sample in samples if not sample.passed] == []
-    metrics = {m.name: m for m in compute_metrics("reval", summarise(asked, samples), [1])}
+    metrics = {m.name: m for m in compute_metrics("reval", summarise(asked, samples), [1])[0]}
     assert metrics["consistency"].value.mean == 1.0
     assert metrics["consistency"].problems == 3
 
@@ -96,7 +97,7 @@ async def test_one_answer_to_everything_is_not(live_executor: Service) -> None:
         samples = await grade([(case, "YES") for case in asked], client)
     passed = {sample.id for sample in samples if sample.passed}
     assert passed == {case.id for case in asked if case.id.endswith("#coverage")}
-    found = compute_metrics("reval", summarise(asked, samples), [1])
+    found, _ = compute_metrics("reval", summarise(asked, samples), [1])
     assert found[-1].name == "consistency" and found[-1].value.mean == 0.125
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer_client.data.errors import DataError
-from trainer_client.data.files import read_rows
+from trainer_client.data.files import is_readable, read_rows
 from trainer_client.data.formats import load
 from trainer_client.data.hub import hub_rows
 from trainer_client.data.problem import Problem, of_split
@@ -25,7 +25,7 @@ class Options:
     """What may be chosen of a benchmark's questions."""
 
     data: str | None = None
-    """A file, or the name of a data set of the hub; the benchmark's own where None."""
+    """A file, a folder, or the name of a data set of the hub; the benchmark's own where None."""
     split: str | None = None
     limit: int | None = None
     """The first so many problems (of REval: programs)."""
@@ -46,7 +46,8 @@ class Questions:
     runs: list[reval.Run] = field(default_factory=list)
     """REval: programs to be traced first; their cases follow from that."""
     chosen: dict[str, Any] = field(default_factory=dict)
-    """What was chosen otherwise than by default, for the record."""
+    """For the record: what was chosen otherwise than by default, and always how the benchmark's
+    ``choices`` were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +77,19 @@ def load_questions(benchmark: Benchmark, options: Options) -> Questions:
         having = ", ".join(b.name for b in BENCHMARKS.values() if name in b.choices)
         raise EvalError(f"--{name} is not for {benchmark.name}, only for {having}: leave it out")
     chosen.pop("data", None)  # the source
+    chosen |= {name: getattr(options, name) for name in sorted(benchmark.choices)}
     return replace(_found(benchmark, options), chosen=chosen)
 
 
 def _found(benchmark: Benchmark, options: Options) -> Questions:
     if options.data is not None:
         return benchmark.ask(options.data, options)
-    options = replace(options, split=options.split or benchmark.split)
     carried = _carried(benchmark.package)
     if carried is not None:
         return benchmark.ask(str(carried), options)
     if benchmark.hub is None:
         raise EvalError(f"{benchmark.name} has no data of its own: give --data FILE")
+    options = replace(options, split=options.split or benchmark.split)
     try:
         return benchmark.ask(benchmark.hub, options)
     except DataError as error:
@@ -179,7 +181,10 @@ def _micro(place: str, options: Options) -> Questions:
 
     if options.data is not None:
         return _any_problems(place, options)
-    problems = generate(Split(options.split or "held_out"), options.limit or _MICRO, _MICRO_SEED)
+    split = options.split or Split.HELD_OUT
+    if split not in set(Split):
+        raise EvalError(f"--split is {split!r}: choose one of {', '.join(Split)}")
+    problems = generate(Split(split), options.limit or _MICRO, _MICRO_SEED)
     cases = [problem_case(problem, wording.generic(problem)) for problem in problems]
     return Questions("generated", cases, len(problems))
 
@@ -188,8 +193,13 @@ def _micro(place: str, options: Options) -> Questions:
 
 
 def _rows(place: str, split: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of a file or a data set of the hub; ``split`` is of the latter."""
-    if Path(place).exists() or Path(place).suffix:
+    """The rows of a file, or of a folder or a data set of the hub, which alone have splits."""
+    if _is_file(Path(place)):
+        if split is not None:
+            raise EvalError(
+                f"--split is {split!r}, but the rows of {place} do not say of which split they "
+                "are: leave it out, and give a file of that split alone"
+            )
         yield from read_rows(place)
         return
     for _, rows in hub_rows(place, split):
@@ -197,6 +207,11 @@ def _rows(place: str, split: str | None) -> Iterator[tuple[int, dict[str, Any]]]
             if isinstance(row, Exception):
                 raise DataError(f"{place}, row {number}: {row}")
             yield number, row
+
+
+def _is_file(path: Path) -> bool:
+    """Or is meant to be one. Names on the hub may have dots, as in ``owner/name-v1.5``."""
+    return path.is_file() or (is_readable(path) and not path.is_dir())
 
 
 def _asked(make: Callable[[Rows, str, Options], list[Case]]) -> Callable[[str, Options], Questions]:

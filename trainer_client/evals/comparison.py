@@ -1,7 +1,8 @@
 """Two evaluations of the same problems, compared problem by problem."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -10,6 +11,10 @@ from trainer_client.evals.results import Problem, Results
 from trainer_client.statistics import Interval, exact_sign_test, paired_difference
 
 __all__ = ["Change", "Comparison", "compare"]
+
+
+Pair = tuple[Problem, Problem]
+"""A problem before and after."""
 
 
 class Change(BaseModel):
@@ -35,11 +40,16 @@ class Comparison(BaseModel):
     """Mean pass rate, the estimate of pass@1."""
     rate_after: float
     difference: Interval
-    """Paired, with the 95 % bootstrap interval over problems (over programs for REval)."""
+    """Paired, with the 95 % bootstrap interval over clusters."""
     better: int
     worse: int
-    p: float
-    """Two-sided, exact: McNemar's test with one sample a problem, a sign test with several."""
+    clusters: int
+    """Of problems about the same program or statement; each other problem is one of its own."""
+    clusters_better: int
+    clusters_worse: int
+    """By the mean difference of their problems: what the test counts."""
+    p: float | None
+    """Two-sided, exact. None where no test holds: ``test`` says why."""
     test: str
     changes: list[Change]
     """The largest first."""
@@ -63,15 +73,12 @@ def compare(before: Results, after: Results) -> Comparison:
     pairs = _pairs(before.problems, after.problems)
     if not pairs:
         raise EvalError("no problem has a verdict in both evaluations: are they of the same data?")
-    rates = [(_rate(a), _rate(b)) for a, b in pairs]
-    changes = [
-        Change(id=problem.id, before=x, after=y)
-        for (problem, _), (x, y) in zip(pairs, rates, strict=True)
-        if x != y
-    ]
+    first, second = [_rate(a) for a, _ in pairs], [_rate(b) for _, b in pairs]
+    changes = _changes(pairs)
     better = sum(change.direction == "better" for change in changes)
-    first, second = [x for x, _ in rates], [y for _, y in rates]
-    single = all(len(p.verdicts) == 1 for pair in pairs for p in pair)
+    signs = _cluster_signs(pairs)
+    clusters_better, clusters_worse = signs.count(1), signs.count(-1)
+    untested = _untested(pairs)
     return Comparison(
         benchmark=before.benchmark,
         before=before.subject,
@@ -79,19 +86,20 @@ def compare(before: Results, after: Results) -> Comparison:
         problems=len(pairs),
         rate_before=sum(first) / len(first),
         rate_after=sum(second) / len(second),
-        difference=paired_difference(
-            first, second, clusters=[problem.cluster or problem.id for problem, _ in pairs]
-        ),
+        difference=paired_difference(first, second, clusters=[a.unit for a, _ in pairs]),
         better=better,
         worse=len(changes) - better,
-        p=exact_sign_test(better, len(changes) - better),
-        test="exact McNemar" if single else "exact sign test",
-        changes=sorted(changes, key=lambda c: (c.direction, -abs(c.after - c.before))),
+        clusters=len(signs),
+        clusters_better=clusters_better,
+        clusters_worse=clusters_worse,
+        p=None if untested else exact_sign_test(clusters_better, clusters_worse),
+        test=untested or _test(pairs, len(signs)),
+        changes=changes,
         warnings=_warnings(before, after, len(pairs)),
     )
 
 
-def _pairs(before: Sequence[Problem], after: Sequence[Problem]) -> list[tuple[Problem, Problem]]:
+def _pairs(before: Sequence[Problem], after: Sequence[Problem]) -> list[Pair]:
     others = {problem.id: problem for problem in after}
     found = [(problem, others[problem.id]) for problem in before if problem.id in others]
     return [(a, b) for a, b in found if a.judged and b.judged]
@@ -101,22 +109,99 @@ def _rate(problem: Problem) -> float:
     return problem.passed / problem.judged
 
 
+def _changes(pairs: Sequence[Pair]) -> list[Change]:
+    rates = [(a.id, _rate(a), _rate(b)) for a, b in pairs]
+    changes = [Change(id=id, before=x, after=y) for id, x, y in rates if x != y]
+    return sorted(changes, key=lambda c: (c.direction, -abs(c.after - c.before)))
+
+
+# --- the test ---------------------------------------------------------------------------
+
+
+def _cluster_signs(pairs: Sequence[Pair]) -> list[int]:
+    """Of each cluster 1 where it is better on the mean of its problems, -1 where worse, else 0."""
+    sums: dict[str, Fraction] = {}
+    for a, b in pairs:
+        change = Fraction(b.passed, b.judged) - Fraction(a.passed, a.judged)
+        sums[a.unit] = sums.get(a.unit, Fraction()) + change
+    return [(total > 0) - (total < 0) for total in sums.values()]
+
+
+def _untested(pairs: Sequence[Pair]) -> str:
+    """Why there is no test; empty where there is one.
+
+    It takes changes to be as likely for the better as for the worse if both are alike. With one
+    sample against twenty they are not: what passes nine times in ten mostly gets worse.
+    """
+    unequal = [(a.judged, b.judged) for a, b in pairs if a.judged != b.judged]
+    if not unequal:
+        return ""
+    one, other = unequal[0]
+    return (
+        f"no exact test: {len(unequal)} of {len(pairs)} problems have unequal numbers of samples "
+        f"with a verdict in the two (one has {one} and {other}); evaluate both with the same "
+        "--samples, and judge again what has no verdict"
+    )
+
+
+def _test(pairs: Sequence[Pair], clusters: int) -> str:
+    if clusters < len(pairs):
+        return "exact sign test on means of clusters"
+    return "exact McNemar" if all(a.judged == 1 for a, _ in pairs) else "exact sign test"
+
+
+# --- differences in the making ----------------------------------------------------------
+
+_CHOICES = {"cot": False, "scoring": "run"}
+"""And what they are where results do not say."""
+_SAMPLING = ("style", "samples", "temperature", "max_new_tokens", "dtype")
+_RANDOMNESS = ("top_p", "seed", "batch")
+"""Of sampling: greedy completions do not depend on them."""
+
+
 def _warnings(before: Results, after: Results, paired: int) -> list[str]:
-    warnings = []
+    made = (
+        _left_out(before, after, paired),
+        _other_data(before, after),
+        _differing("asked or judged", _CHOICES, _CHOICES | before.data, _CHOICES | after.data),
+        _sampled_otherwise(before.sampling, after.sampling),
+    )
+    return [warning for warning in made if warning]
+
+
+def _left_out(before: Results, after: Results, paired: int) -> str:
     either = {problem.id for results in (before, after) for problem in results.problems}
-    if len(either) > paired:
-        warnings.append(
-            f"{len(either) - paired} of {len(either)} problems are not in both with a verdict "
-            "and are left out"
-        )
-    digests = {results.data.get("sha256") for results in (before, after)} - {None}
-    if len(digests) > 1:
-        warnings.append("the two were made with different data files")
+    if len(either) == paired:
+        return ""
+    return (
+        f"{len(either) - paired} of {len(either)} problems are not in both with a verdict "
+        "and are left out"
+    )
+
+
+def _other_data(before: Results, after: Results) -> str:
+    """Files are told apart by their content, other data by where it comes from."""
+    digests = [results.data.get("sha256") for results in (before, after)]
+    if None not in digests:
+        return "the two were made with different data files" if len(set(digests)) > 1 else ""
+    first, second = (results.data.get("source") for results in (before, after))
+    return f"their data come from different places: {first} → {second}" if first != second else ""
+
+
+def _sampled_otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    if not before or not after:
+        return ""  # completions out of a file: how they were drawn is not known
+    greedy = before.get("temperature") == after.get("temperature") == 0
+    names = _SAMPLING if greedy else (*_SAMPLING, *_RANDOMNESS)
+    return _differing("sampled", names, before, after)
+
+
+def _differing(
+    how: str, names: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> str:
     changed = [
-        name
-        for name in ("samples", "temperature", "top_p", "style")
-        if before.sampling.get(name) != after.sampling.get(name)
+        f"{name} ({before.get(name)} → {after.get(name)})"
+        for name in names
+        if before.get(name) != after.get(name)
     ]
-    if changed and before.sampling and after.sampling:
-        warnings.append(f"they were sampled differently: {', '.join(changed)}")
-    return warnings
+    return f"they were {how} differently: {', '.join(changed)}" if changed else ""

@@ -1,4 +1,4 @@
-"""What an evaluation found: samples with their verdicts, and the numbers that follow from them.
+"""What an evaluation found: samples with their verdicts, counted by problem, and metrics of them.
 
 ``results.json`` holds the number of passes of every problem and how the evaluation was made, which
 is all that its metrics are computed from; ``samples.jsonl`` beside it holds the completions.
@@ -14,8 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from executor_api.wire import Verdict
 from trainer_client.data.difficulty import PassRate
 from trainer_client.evals.cases import Case, EvalError, Form
-from trainer_client.statistics import Interval, bootstrap, pass_at_k
-from trainer_client.views.reval import RevalAnswers
+from trainer_client.statistics import Interval
 
 __all__ = [
     "NO_ANSWER",
@@ -26,7 +25,6 @@ __all__ = [
     "Problem",
     "Results",
     "Sample",
-    "compute_metrics",
     "load_results",
     "pass_rates",
     "summarise",
@@ -86,6 +84,11 @@ class Problem(_Record):
         """None where no sample has a verdict."""
         return self.passed / self.judged if self.judged else None
 
+    @property
+    def unit(self) -> str:
+        """What stands or falls together with it: its cluster, else itself alone."""
+        return self.cluster or self.id
+
 
 class Metric(_Record):
     """A mean over problems."""
@@ -136,71 +139,6 @@ def summarise(cases: Sequence[Case], samples: Iterable[Sample]) -> list[Problem]
 def _count(case: Case, samples: Sequence[Sample]) -> Problem:
     verdicts = [sample.verdict for sample in samples]
     return Problem(id=case.id, verdicts=verdicts, cluster=case.cluster, labels=dict(case.labels))
-
-
-# --- metrics ----------------------------------------------------------------------------
-
-
-def compute_metrics(benchmark: str, problems: Sequence[Problem], ks: Sequence[int]) -> list[Metric]:
-    """pass@k for each k, of all problems and of those with each value of each label.
-
-    A problem counts for pass@k if k of its samples have a verdict. REval's own score is added.
-    ``EvalError`` where no problem has as many.
-    """
-    metrics = [_pass_at(k, "", problems) for k in ks]
-    for name, value in _label_values(problems):
-        those = [p for p in problems if p.labels.get(name) == value]
-        metrics += [
-            _pass_at(k, f"{name} {value}", those) for k in ks if any(p.judged >= k for p in those)
-        ]
-    if benchmark == "reval":
-        metrics.append(_consistency(problems))
-    return metrics
-
-
-def _pass_at(k: int, of: str, problems: Sequence[Problem]) -> Metric:
-    counted = [problem for problem in problems if problem.judged >= k]
-    if not counted:
-        most = max((problem.judged for problem in problems), default=0)
-        raise EvalError(
-            f"k is {k}: no problem has as many samples with a verdict (the most is {most}); draw "
-            "more samples or ask for a smaller k"
-        )
-    values = [pass_at_k(problem.judged, problem.passed, k) for problem in counted]
-    interval = bootstrap(values, clusters=_clusters(counted))
-    return Metric(name=f"pass@{k}", of=of, value=interval, problems=len(counted))
-
-
-def _clusters(problems: Sequence[Problem]) -> list[str]:
-    return [problem.cluster or problem.id for problem in problems]
-
-
-def _consistency(problems: Sequence[Problem]) -> Metric:
-    """REval's incremental consistency: of the four answers about a probe, how many were right up
-    to the first wrong one. A probe without all four verdicts is left out."""
-    probes: dict[str, dict[str, Problem]] = {}
-    for problem in problems:
-        probes.setdefault(problem.id.rpartition("#")[0], {})[problem.labels["question"]] = problem
-    values, clusters = [], []
-    for questions in probes.values():
-        four = [questions[name].verdicts for name in QUESTIONS if name in questions]
-        for verdicts in zip(*four, strict=True) if len(four) == len(QUESTIONS) else ():
-            if NO_VERDICT not in verdicts:
-                right = RevalAnswers(*(verdict == Verdict.ACCEPTED for verdict in verdicts))
-                values.append(right.consistency)
-                clusters.append(questions[QUESTIONS[0]].cluster)
-    if not values:
-        raise EvalError("no probe has a verdict on all of its four questions; ask them all")
-    interval = bootstrap(values, clusters=clusters)
-    return Metric(name="consistency", value=interval, problems=len(values))
-
-
-def _label_values(problems: Sequence[Problem]) -> list[tuple[str, str]]:
-    """Labels that have several values, but not as many as could be read off the problems."""
-    names = dict.fromkeys(name for problem in problems for name in problem.labels)
-    found = {name: {p.labels[name] for p in problems if name in p.labels} for name in names}
-    few = {name: values for name, values in found.items() if 1 < len(values) <= 10}
-    return [(name, value) for name, values in few.items() for value in sorted(values)]
 
 
 def pass_rates(problems: Iterable[Problem]) -> Iterator[PassRate]:

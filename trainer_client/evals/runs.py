@@ -20,14 +20,8 @@ from trainer_client.evals.benchmarks import Benchmark, Questions
 from trainer_client.evals.cases import Case, EvalError
 from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import DEADLINE_SECONDS, Completion, grade
-from trainer_client.evals.results import (
-    NO_VERDICT,
-    Problem,
-    Results,
-    Sample,
-    compute_metrics,
-    summarise,
-)
+from trainer_client.evals.metrics import compute_metrics
+from trainer_client.evals.results import NO_VERDICT, Problem, Results, Sample, summarise
 from trainer_client.rewards import NoVerdicts
 
 if TYPE_CHECKING:
@@ -96,6 +90,7 @@ async def evaluate(
     lost = _lost(samples)
     problems = summarise(cases, samples)
     ks = _default_ks(problems) if ks is None else list(ks)
+    metrics, missing = compute_metrics(benchmark.name, problems, ks)
     results = Results(
         benchmark=benchmark.name,
         subject=str(subject) if isinstance(subject, Path) else subject.name,
@@ -105,9 +100,9 @@ async def evaluate(
         started=started.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 1),
         ks=ks,
-        metrics=compute_metrics(benchmark.name, problems, ks),
+        metrics=metrics,
         verdicts=dict(Counter(sample.verdict for sample in samples).most_common()),
-        warnings=[*warnings, *said, *lost],
+        warnings=[*warnings, *said, *lost, *missing],
         problems=problems,
     )
     return Evaluation(results, samples)
