@@ -24,9 +24,9 @@ from transformers.utils import logging as transformers_logging
 
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.client import ExecutorClient
+from trainer_client.client import ExecutorClient, ExecutorError
 from trainer_client.config import ConfigError, Recipe, load_recipe
-from trainer_client.data.problem import Problem
+from trainer_client.data.problem import DataError, Problem
 from trainer_client.evaluate import Answers, Programs, ask, write_programs
 from trainer_client.generation import Sampling
 from trainer_client.local_executor import ExecutorNotReady, running_executor
@@ -36,6 +36,7 @@ from trainer_client.micro.model import CHECKPOINT, load_model
 from trainer_client.micro.problems import generate
 from trainer_client.pages import estimate
 from trainer_client.report import Failure, Report, Row, write_report
+from trainer_client.rewards import NoVerdicts
 from trainer_client.run_report import read_run
 from trainer_client.statistics import bootstrap, paired_difference
 
@@ -60,6 +61,10 @@ class Measured:
     greedy: Programs
 
 
+class Interrupted(Exception):
+    """Training was: there is nothing to compare."""
+
+
 def main(
     recipe: Annotated[Path, typer.Option(help="A recipe of the micro model.")] = RECIPE,
     problems: Annotated[int, typer.Option(min=1, help="Held-out problems.")] = 480,
@@ -72,33 +77,40 @@ def main(
     console = Console()
     try:
         demo(load_recipe(recipe, overrides or []), problems, console)
-    except (ConfigError, ExecutorNotReady) as error:
-        console.print(f"[bold red]The demo cannot run:[/] {error}", highlight=False)
-        console.print(
-            "Untrusted programs run only inside gVisor: scripts/install-runsc.sh sets it up."
-        )
+    except (ConfigError, DataError, ExecutorError, ExecutorNotReady, NoVerdicts) as error:
+        console.print(Text.assemble(("The demo cannot run: ", "bold red"), str(error)))
+        if isinstance(error, ExecutorNotReady):
+            console.print(
+                "Untrusted programs run only inside gVisor: scripts/install-runsc.sh sets it up."
+            )
+        raise typer.Exit(1) from None
+    except Interrupted as interrupted:
+        console.print(f"{interrupted} Go on with: make demo ARGS='-- --resume'", highlight=False)
         raise typer.Exit(1) from None
 
 
 def demo(recipe: Recipe, count: int, console: Console) -> Report:
-    """Evaluate, train, evaluate, report."""
+    """Evaluate, train, evaluate, report. Raises ``Interrupted``."""
     from trainer_client.training.train import run
 
     began = time.monotonic()
     held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)
     with running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls:
         executor = recipe.executor.model_copy(update={"url": urls})
+        recipe = recipe.model_copy(update={"executor": executor})
         before = load_model(_start(recipe))
         with console.status(f"Evaluating the start on {count} held-out problems"):
-            first = asyncio.run(_measure(before, held_out, urls))
-            questions = asyncio.run(_questions(first.sampled, recipe, urls))
-        run(recipe.model_copy(update={"executor": executor}))
+            first = asyncio.run(_measure(before, held_out, recipe))
+            questions = asyncio.run(_questions(first.sampled, recipe))
+        trained = run(recipe)
+        if trained.interrupted:
+            raise Interrupted(f"Interrupted after step {trained.steps}.")
         after = load_model(recipe.output_dir)
         with console.status("Evaluating the trained model on the same problems"):
-            second = asyncio.run(_measure(after, held_out, urls))
+            second = asyncio.run(_measure(after, held_out, recipe))
             rows = _rows(first, second, *(_ask(policy, questions) for policy in (before, after)))
-            failures = asyncio.run(_failures(after, second.sampled, held_out, recipe, urls))
-    facts = _facts(recipe, before, len(held_out), time.monotonic() - began)
+            failures = asyncio.run(_failures(after, second.sampled, held_out, recipe))
+    facts = _facts(recipe, trained.steps, before, len(held_out), time.monotonic() - began)
     shown = {"title": "CodeRL+ on the micro family", "facts": facts, "rows": rows}
     report = read_run(recipe.output_dir).model_copy(update={**shown, "failures": failures})
     _show(report, write_report(report, recipe.output_dir), console)
@@ -108,24 +120,26 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
 # --- measuring ----------------------------------------------------------------------------
 
 
-async def _measure(policy: Policy, problems: Sequence[Problem], urls: list[str]) -> Measured:
-    async with ExecutorClient(urls) as client:
+def _client(recipe: Recipe) -> ExecutorClient:
+    return ExecutorClient(recipe.executor.url, recipe.executor.api_key)
+
+
+async def _measure(policy: Policy, problems: Sequence[Problem], recipe: Recipe) -> Measured:
+    async with _client(recipe) as client:
         sampled = await write_programs(*policy, problems, client, SAMPLED)
         greedy = await write_programs(*policy, problems, client, GREEDY)
     return Measured(sampled, greedy)
 
 
-async def _questions(programs: Programs, recipe: Recipe, urls: list[str]) -> list[AlignmentSample]:
+async def _questions(programs: Programs, recipe: Recipe) -> list[AlignmentSample]:
     """About failed programs, one a problem, so that the cases are independent."""
     failed = (next((r for r in rollouts if r.failed), None) for rollouts in programs.rollouts)
-    return await _samples([rollout for rollout in failed if rollout], recipe, urls)
+    return await _samples([rollout for rollout in failed if rollout], recipe)
 
 
-async def _samples(
-    rollouts: Sequence[Rollout], recipe: Recipe, urls: list[str]
-) -> list[AlignmentSample]:
+async def _samples(rollouts: Sequence[Rollout], recipe: Recipe) -> list[AlignmentSample]:
     options = recipe.alignment.questions.model_copy(update={"max_traces": None})
-    async with ExecutorClient(urls) as client:
+    async with _client(recipe) as client:
         samples, _ = await make_samples(rollouts, client, options, step=0)
     return samples
 
@@ -137,11 +151,14 @@ def _ask(policy: Policy, questions: Sequence[AlignmentSample]) -> Answers:
 def _rows(first: Measured, second: Measured, before: Answers, after: Answers) -> list[Row]:
     sampled = (first.sampled.pass_rates, second.sampled.pass_rates)
     greedy = (first.greedy.pass_rates, second.greedy.pass_rates)
-    return [
+    rows = [
         _row("pass@1 sampled", *sampled, "held-out problems, at temperature 1"),
         _row("pass@1 greedy", *greedy, "held-out problems"),
-        _row("variables exact", before.exact, after.exact, "failed programs of the start"),
     ]
+    if before.exact:  # of few problems the start may fail none
+        exact = (before.exact, after.exact)
+        rows.append(_row("variables exact", *exact, "failed programs of the start"))
+    return rows
 
 
 def _row(metric: str, before: list[float], after: list[float], unit: str) -> Row:
@@ -160,12 +177,11 @@ async def _failures(
     programs: Programs,
     problems: Sequence[Problem],
     recipe: Recipe,
-    urls: list[str],
 ) -> list[Failure]:
     """A few of the trained model's failed programs, drawn blindly, and its answers on them."""
     failed = [r for rollouts in programs.rollouts for r in rollouts if r.failed]
     drawn = random.Random(0).sample(failed, min(DRAWN, len(failed)))
-    samples = (await _samples(drawn, recipe, urls))[:SHOWN]
+    samples = (await _samples(drawn, recipe))[:SHOWN]
     answers = _ask(policy, samples) if samples else Answers([], [])
     statements = {problem.id: problem.prompt or "" for problem in problems}
     verdicts = {(r.problem_id, r.code): r.result.verdict for r in drawn}
@@ -191,10 +207,12 @@ def _failure(
 # --- reporting ----------------------------------------------------------------------------
 
 
-def _facts(recipe: Recipe, policy: Policy, problems: int, seconds: float) -> dict[str, str]:
+def _facts(
+    recipe: Recipe, steps: int, policy: Policy, problems: int, seconds: float
+) -> dict[str, str]:
     return {
         "parameters": f"{policy[0].num_parameters():,}",
-        "steps": str(recipe.grpo["max_steps"]),
+        "steps": str(steps),
         "held-out problems": str(problems),
         "seed": str(recipe.seed),
         "minutes": f"{seconds / 60:.1f}",

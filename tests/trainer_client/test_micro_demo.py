@@ -4,14 +4,43 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
+from tests.service import KEY, Service
 from trainer_client.config import load_recipe
-from trainer_client.demo import demo
+from trainer_client.demo import demo, main
+from trainer_client.training import train
+from trainer_client.training.train import RunResult
 
-pytestmark = [pytest.mark.gvisor, pytest.mark.slow]
+APP = typer.Typer()
+APP.command()(main)
 
 
+def test_what_it_cannot_do_is_said_without_advice_on_something_else() -> None:
+    result = CliRunner().invoke(APP, ["--", "--model", "{type: hf, path: x}"])
+    assert result.exit_code == 1
+    assert "The demo cannot run: model.type is 'hf': the demo needs 'micro'" in result.stdout
+    assert "gVisor" not in result.stdout
+
+
+@pytest.mark.gvisor
+def test_an_interrupted_training_is_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live_executor: Service
+) -> None:
+    """The executor wants a key, too."""
+    monkeypatch.setenv("CODERL_API_KEY", KEY)
+    stopped = RunResult(tmp_path, steps=3, interrupted=True, metrics={})
+    monkeypatch.setattr(train, "run", lambda recipe: stopped)
+    words = ["--output_dir", str(tmp_path), "--executor.url", live_executor.url]
+    result = CliRunner().invoke(APP, ["--problems", "2", "--", *words])
+    assert result.exit_code == 1
+    assert "Interrupted after step 3. Go on with: make demo ARGS='-- --resume'" in result.stdout
+
+
+@pytest.mark.gvisor
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_demo_trains_and_reports(tmp_path: Path) -> None:
     overrides = ["--grpo.max_steps", "2", "--output_dir", str(tmp_path)]
