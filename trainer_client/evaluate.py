@@ -17,8 +17,8 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import prompt
+from trainer_client.extraction import Extract, raw
 from trainer_client.generation import Sampling, complete
-from trainer_client.rewards import Extract, raw
 
 __all__ = [
     "Answers",

@@ -6,8 +6,6 @@ of its group's mean. It is never 0: the policy must not learn from our failures.
 """
 
 import asyncio
-import importlib
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,29 +19,19 @@ from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
-from trainer_client.config import ConfigError
 from trainer_client.data import rows
+from trainer_client.extraction import Completion, Extract, completion_text, fenced
 
 __all__ = [
     "AlignmentReward",
     "Answer",
     "ExecutionReward",
     "Executor",
-    "Extract",
     "NoVerdicts",
     "Scored",
-    "completion_text",
-    "fenced",
-    "fenced_blocks",
-    "import_object",
     "judged",
-    "raw",
-    "resolve_extract",
 ]
 
-Completion = str | list[dict[str, Any]]
-Extract = Callable[[str], str | None]
-"""A completion's text → the program in it, or None where there is none."""
 Answer = ExecuteResult | ExecutorError
 LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
@@ -59,54 +47,6 @@ class Executor(Protocol):
     async def execute(
         self, programs: Sequence[ExecuteProgram], *, return_exceptions: bool
     ) -> list[Answer]: ...
-
-
-_FENCE = re.compile(r"^```[ \t]*(\w*)[^\n]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
-
-
-def fenced(completion: str) -> str | None:
-    """The last complete fenced Python block; an untagged one where none is tagged."""
-    found = fenced_blocks(completion)
-    return found[-1] if found else None
-
-
-def fenced_blocks(completion: str) -> list[str]:
-    """All complete fenced Python blocks; untagged ones where none is tagged."""
-    blocks: list[tuple[str, str]] = _FENCE.findall(completion)
-    tagged = [code for tag, code in blocks if tag.lower() in ("python", "py", "python3")]
-    return tagged or [code for tag, code in blocks if not tag]
-
-
-def raw(completion: str) -> str | None:
-    """The completion as it stands."""
-    return completion
-
-
-def resolve_extract(name: str) -> Extract:
-    """``fenced``, ``raw``, or the function that ``package.module:function`` names."""
-    if name in ("fenced", "raw"):
-        return fenced if name == "fenced" else raw
-    return import_object("reward.extract", name)  # type: ignore[no-any-return]
-
-
-def import_object(field: str, path: str) -> Any:
-    """Import ``package.module:name``; raise ``ConfigError`` naming the field and the remedy."""
-    module, colon, name = path.partition(":")
-    try:
-        if not colon:
-            raise ImportError("it has no ':'")
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"{field} is {path!r}: {error}; name an object as package.module:name"
-        ) from None
-
-
-def completion_text(completion: Completion) -> str:
-    """The text of a completion, plain or conversational."""
-    if isinstance(completion, str):
-        return completion
-    return "".join(str(message.get("content") or "") for message in completion)
 
 
 @dataclass(frozen=True, slots=True)

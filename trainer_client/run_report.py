@@ -10,6 +10,7 @@ import yaml
 from executor_api.wire import CallTest, StdioTest, TraceProgram, TraceResult
 from trainer_client.alignment.calls import call_of
 from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.config import RECIPE_FILE
 from trainer_client.report import (
     REPORT_FILE,
     Curve,
@@ -26,8 +27,6 @@ from trainer_client.views.replay import visits
 
 __all__ = ["NoRun", "read_run", "request_trace", "traced"]
 
-RECIPE_FILE = "recipe.yaml"
-"""As ``trainer_client.training.train`` leaves it."""
 SHOWN = 4
 """Samples of each kind, of the first and of the last steps."""
 VALUES = 3

@@ -14,13 +14,11 @@ from trainer_client.alignment.formats import ChatFormat, JsonFormat
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import Row, alignment_row, code_row
+from trainer_client.extraction import fenced, raw, resolve_extract
 from trainer_client.rewards import (
     AlignmentReward,
     ExecutionReward,
     NoVerdicts,
-    fenced,
-    raw,
-    resolve_extract,
 )
 
 UNREACHABLE = "http://127.0.0.1:9"
@@ -189,8 +187,8 @@ def test_the_last_fenced_python_block(completion: str, code: str | None) -> None
 def test_extraction_is_named_in_the_recipe() -> None:
     assert resolve_extract("fenced") is fenced
     assert resolve_extract("raw") is raw
-    assert resolve_extract("trainer_client.rewards:raw") is raw
-    for bad in ("fence", "no.such:thing", "trainer_client.rewards:nothing"):
+    assert resolve_extract("trainer_client.extraction:raw") is raw
+    for bad in ("fence", "no.such:thing", "trainer_client.extraction:nothing"):
         with pytest.raises(ValueError, match="reward.extract is "):
             resolve_extract(bad)
 

@@ -27,7 +27,7 @@ from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
 from trainer_client.client import ExecutorClient
-from trainer_client.config import ConfigError, Recipe, load_recipe
+from trainer_client.config import RECIPE_FILE, ConfigError, Recipe, load_recipe
 from trainer_client.models import load_policy
 from trainer_client.rewards import ExecutionReward, NoVerdicts
 from trainer_client.training import train
@@ -454,7 +454,7 @@ def test_a_run_keeps_samples_of_both_tasks_and_the_recipe(fields: dict[str, Any]
         assert question.program.startswith("text = ")
         assert "last" in question.answers
         assert question.given is None or set(question.given) <= set(question.answers)
-    saved = load_recipe(chosen.output_dir / train.RECIPE_FILE)
+    saved = load_recipe(chosen.output_dir / RECIPE_FILE)
     assert saved == chosen
 
 

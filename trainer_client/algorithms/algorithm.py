@@ -93,9 +93,9 @@ class Algorithm:
             rounds.append(self._scored(trainer, generate, further, len(rounds) + 1))
             _fill(trainer, batch, rounds[-1])
             dull.append(_dull(trainer, batch))
-        trainer._note("dynamic_sampling/rounds", 1 + len(rounds))
-        trainer._note("dynamic_sampling/dull_groups", sum(dull[0]))
-        trainer._note("dynamic_sampling/replaced_groups", sum(dull[0]) - sum(dull[-1]))
+        trainer.note("dynamic_sampling/rounds", 1 + len(rounds))
+        trainer.note("dynamic_sampling/dull_groups", sum(dull[0]))
+        trainer.note("dynamic_sampling/replaced_groups", sum(dull[0]) - sum(dull[-1]))
         return rounds
 
     def _further(

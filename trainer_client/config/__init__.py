@@ -11,7 +11,7 @@ from trainer_client.config.data import (
     MicroData,
 )
 from trainer_client.config.judging import ExecutorConfig, RewardConfig
-from trainer_client.config.loading import load_recipe, save_recipe
+from trainer_client.config.loading import RECIPE_FILE, load_recipe, save_recipe
 from trainer_client.config.models import GgufModel, HfModel, MicroModel, ModelConfig
 from trainer_client.config.recipe import (
     EvaluationConfig,
@@ -44,6 +44,7 @@ __all__ = [
     "OptimizerConfig",
     "OverlongPenalty",
     "PAPER_OPTIONS",
+    "RECIPE_FILE",
     "QuestionOptions",
     "Recipe",
     "RewardConfig",

@@ -15,7 +15,10 @@ from trainer_client.config.recipe import SHORT, Muon, Recipe
 from trainer_client.config.section import ConfigError
 from trainer_client.data.files import is_readable
 
-__all__ = ["load_recipe", "save_recipe"]
+__all__ = ["RECIPE_FILE", "load_recipe", "save_recipe"]
+
+RECIPE_FILE = "recipe.yaml"
+"""A recipe as it was run, with its overrides, in the output directory."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:

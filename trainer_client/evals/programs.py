@@ -20,7 +20,7 @@ from executor_api.judge.literals import parse_python
 from trainer_client.data.problem import Problem
 from trainer_client.evals.cases import Case, Form, Prompt, Reading, before
 from trainer_client.evals.wording import STOP
-from trainer_client.rewards import fenced_blocks
+from trainer_client.extraction import fenced_blocks
 
 __all__ = ["problem_case", "program_of", "read_program"]
 

@@ -23,7 +23,7 @@ from trainer_client.alignment.scoring import strict_equal
 from trainer_client.data.errors import BadRow, DataError
 from trainer_client.evals import wording
 from trainer_client.evals.cases import Case, Reading
-from trainer_client.rewards import fenced
+from trainer_client.extraction import fenced
 from trainer_client.views.reval import reval_answer
 
 __all__ = ["Scoring", "assertion_output", "execution", "input_prediction", "output_prediction"]

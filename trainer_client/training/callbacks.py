@@ -16,11 +16,11 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from trainer_client.alignment.objective import Alignment
 from trainer_client.config import ConfigError
 from trainer_client.step_lines import keep_steps
+from trainer_client.training.places import checkpoint, output_dir
 
 __all__ = ["METRICS_FILE", "MetricsFile", "PoolCheckpoint", "Progress", "StopOnInterrupt"]
 
@@ -37,7 +37,7 @@ class MetricsFile(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            keep_steps(_output_dir(args) / METRICS_FILE, lambda step: step <= state.global_step)
+            keep_steps(output_dir(args) / METRICS_FILE, lambda step: step <= state.global_step)
 
     def on_log(
         self,
@@ -49,7 +49,7 @@ class MetricsFile(TrainerCallback):
     ) -> None:
         if not state.is_world_process_zero or not logs:
             return
-        path = _output_dir(args) / METRICS_FILE
+        path = output_dir(args) / METRICS_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
@@ -132,7 +132,7 @@ class PoolCheckpoint(TrainerCallback):
     ) -> None:
         if state.global_step > 0:
             try:
-                self._pool.restore(self._resume_from or _checkpoint(args, state))
+                self._pool.restore(self._resume_from or checkpoint(args, state))
             except ValueError as error:
                 raise ConfigError(f"resume is true, but {error}") from None
         if self._store is not None and state.is_world_process_zero:
@@ -142,15 +142,7 @@ class PoolCheckpoint(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            self._pool.save(_checkpoint(args, state))
-
-
-def _output_dir(args: TrainingArguments) -> Path:
-    return Path(args.output_dir or ".")
-
-
-def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
-    return _output_dir(args) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+            self._pool.save(checkpoint(args, state))
 
 
 class StopOnInterrupt(TrainerCallback):

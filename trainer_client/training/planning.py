@@ -28,8 +28,8 @@ from trainer_client.config import (
 from trainer_client.data.problem import load_problems
 from trainer_client.data.rows import to_dataset
 from trainer_client.data.selection import selected
+from trainer_client.extraction import Extract, import_object, resolve_extract
 from trainer_client.models import device_dtype
-from trainer_client.rewards import Extract, import_object, resolve_extract
 from trainer_client.training.callbacks import METRICS_FILE
 from trainer_client.training.groups import alignment_groups
 

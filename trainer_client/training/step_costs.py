@@ -4,11 +4,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from trainer_client.training.places import checkpoint
 
 __all__ = ["FILE_NAME", "StepCosts"]
 
@@ -49,7 +49,7 @@ class StepCosts(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        path = _checkpoint(args, state) / FILE_NAME
+        path = checkpoint(args, state) / FILE_NAME
         if state.global_step > 0 and path.is_file():
             self._total = json.loads(path.read_text(encoding="utf-8"))
 
@@ -75,9 +75,5 @@ class StepCosts(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         if state.is_world_process_zero:
-            path = _checkpoint(args, state) / FILE_NAME
+            path = checkpoint(args, state) / FILE_NAME
             path.write_text(json.dumps(self._total), encoding="utf-8")
-
-
-def _checkpoint(args: TrainingArguments, state: TrainerState) -> Path:
-    return Path(args.output_dir or ".") / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"

@@ -23,6 +23,7 @@ from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.store import SampleStore
 from trainer_client.client import ExecutorClient, ExecutorError
 from trainer_client.config import (
+    RECIPE_FILE,
     ConfigError,
     Muon,
     Recipe,
@@ -48,8 +49,6 @@ from trainer_client.training.trainer import CodeRLPlusTrainer
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 
 CLOSE_SECONDS = 10.0
-RECIPE_FILE = "recipe.yaml"
-"""The recipe as it was run, with its overrides, in the output directory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.data import rows
-from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored, completion_text
+from trainer_client.extraction import completion_text
+from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored
 from trainer_client.training.finished import telling
 from trainer_client.training.groups import alignment_groups, unit
 from trainer_client.training.samples import SampleLog
@@ -101,7 +102,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         # The answers in a call of their own: a processor works off rows times steps, so it gains by
         # batches of like prompts and lengths; an accelerator takes its time for each step.
         self.answers_apart = self.accelerator.device.type == "cpu"
-        self.costs = StepCosts(self._note, self.settle)
+        self.costs = StepCosts(self.note, self.settle)
         self.add_callback(self.costs)
         if alignment is not None:
             processes = self.accelerator.num_processes
@@ -224,7 +225,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         wanted = round(self._groups_wanted * alignment.share(self._progress))
         multiple = unit(self.args, alignment.config)
         groups = min(wanted, fair_share) // multiple * multiple
-        self._note("alignment/groups", groups)
+        self.note("alignment/groups", groups)
         chosen = alignment.pool.choose(groups * processes, self.state.global_step)
         first = self.accelerator.process_index * groups
         return [
@@ -274,10 +275,10 @@ class CodeRLPlusTrainer(GRPOTrainer):
         short = [s for s in samples if self._fits(alignment, s)]
         dropped["long_prompt"] += len(samples) - len(short)
         alignment.pool.replace(gather_object(short))
-        self._note("alignment/pool", len(alignment.pool))
+        self.note("alignment/pool", len(alignment.pool))
         for reason, count in sorted(dropped.items()):
             if count:
-                self._note(f"alignment/dropped/{reason}", count)
+                self.note(f"alignment/dropped/{reason}", count)
 
     def _fits(self, alignment: Alignment, sample: AlignmentSample) -> bool:
         prompt = alignment.format.prompt(sample)
@@ -290,7 +291,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
             )
         return len(ids) <= alignment.config.max_prompt_tokens
 
-    def _note(self, name: str, value: float) -> None:
+    def note(self, name: str, value: float) -> None:
+        """Log a number with the metrics of this training step."""
         self._metrics["train"][name].append(float(value))
 
 
