@@ -2,13 +2,17 @@
 
     python -m experiments.probes --seeds 1 2 3 4 5        # after `python -m experiments.micro`
 
-The policy reads a statement with its examples and then the program that solves it, as when it had
-written that program itself. At the end of each line that assigns a variable, where its expression
-has been read, a linear probe reads from the state of one layer the first letter of the value that
-the variable has on the first example, and its length. The last assignment is left out: its value is
-the example's output, which stands in the statement. The other values do not: the policy has no use
-for them but to know what the program does. The probe learns on some structures and is tested on
-others.
+A linear probe reads, from the state of one layer at a variable, the first letter of the variable's
+value and its length. It learns on some structures and is tested on others. Twice:
+
+*writing*: the policy reads a statement with its examples and the program that solves it, as when it
+had written that program itself. The state is that at the end of the line that assigns the variable,
+the value that of the first example. The last assignment is left out: its value, the example's
+output, stands in the statement. The others do not: the policy has no use for them but to know what
+the program does.
+
+*asked*: the policy reads the program and a question about its variables on that input. The state is
+that at the variable's name in the question, before any answer.
 
 Control task (Hewitt and Liang 2019, arXiv 1909.03368): the same probe learns labels that are drawn,
 from those of the target, once for each (first letter of the input, variable, operation): what can
@@ -21,6 +25,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +36,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
+from executor_api.wire import CallSpec
 from experiments.documents import put
 from experiments.micro.__main__ import RUNS
 from experiments.micro.analyse import Effect, effect
 from experiments.micro.design import HIDE
 from experiments.micro.run import START
+from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split, run
 from trainer_client.micro.model import load_model
 from trainer_client.micro.problems import Draft, drafts
@@ -43,23 +51,23 @@ from trainer_client.micro.problems import Draft, drafts
 RESULTS = Path(__file__).with_name("results_probes.jsonl")
 ARMS = (START, "grpo", "default")
 LEARNT, TESTED = 1500, 500
-"""Programs to learn from and to test on; one or two assignments each."""
+"""Programs to learn from and to test on; two or three assignments each."""
 TARGETS = ("first letter", "length")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text, and for each assignment in it where its line ends and what it assigns."""
+    """A text, and for variables in it where they are read and what they hold."""
 
     text: str
     places: tuple[int, ...]
-    """Offsets of the characters that end the lines."""
+    """Offsets of the characters whose tokens' states are read."""
     values: tuple[str, ...]
     surface: tuple[str, ...]
     """What a probe could learn by heart."""
 
 
-def reading(draft: Draft) -> Reading:
+def writing(draft: Draft) -> Reading:
     given = draft.inputs[0]
     text = draft.prompt + draft.reference
     ends = [i for i in range(len(draft.prompt), len(text)) if text[i] == "\n"]
@@ -72,11 +80,32 @@ def reading(draft: Draft) -> Reading:
     )
 
 
+def asked(draft: Draft) -> Reading:
+    given = draft.inputs[0]
+    values = run(draft.structure, given)
+    question = AlignmentSample(
+        program=draft.reference,
+        call=CallSpec(function="f", args=[given]),
+        variables={f"f.{name}": repr(value) for name, value in zip("xyz", values, strict=False)},
+    )
+    text = MicroFormat().prompt(question)
+    names = text.rindex(": ") + len(": ")
+    return Reading(
+        text=text,
+        places=tuple(names + len("x, ") * i for i in range(len(values))),
+        values=tuple(values),
+        surface=tuple(f"{given[0]}/{i}/{s.phrase}" for i, s in enumerate(draft.structure)),
+    )
+
+
+CONTEXTS = {"writing": writing, "asked": asked}
+
+
 @torch.inference_mode()
 def states(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, read: Sequence[Reading]
 ) -> np.ndarray:
-    """(layers, assignments of all readings, width): the states at the ends of their lines."""
+    """(layers, variables of all readings, width)."""
     found = []
     for one in read:
         encoded = tokenizer(one.text, return_offsets_mapping=True, return_tensors="pt")
@@ -118,10 +147,11 @@ def accuracy(
     return float(probe.score(tested, wanted))
 
 
-def probe(folder: Path, seed: int) -> dict[str, dict[str, list[float]]]:
+def probe(folder: Path, context: str, seed: int) -> dict[str, dict[str, list[float]]]:
     """Target → ``right`` and ``control`` → accuracy by layer."""
     model, tokenizer = load_model(folder)
     model.eval()  # type: ignore[no-untyped-call]
+    reading = CONTEXTS[context]
     learnt = [reading(draft) for draft in drafts(Split.TRAIN, LEARNT, 700_000 + seed, HIDE)]
     tested = [reading(draft) for draft in drafts(Split.HELD_OUT, TESTED, 700_000 + seed, HIDE)]
     first, second = states(model, tokenizer, learnt), states(model, tokenizer, tested)
@@ -146,29 +176,25 @@ def folder(arm: str, seed: int) -> Path:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Selectivity at the last layer, by arm, and the difference from ``grpo``."""
-    lines = ["| target | arm | accuracy | control | selectivity | minus grpo |"]
-    lines.append("|---|---|---|---|---|---|")
-    for target in TARGETS:
-        by_arm = {arm: _selectivity(rows, arm, target) for arm in ARMS}
+    lines = ["| context | target | arm | accuracy | control | selectivity | minus grpo |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for context, target in product(CONTEXTS, TARGETS):
+        by_arm = {arm: _last_layer(rows, context, target, arm) for arm in ARMS}
         for arm, found in by_arm.items():
             right, control = np.mean([f[0] for f in found]), np.mean([f[1] for f in found])
             gains = [a[0] - a[1] - b[0] + b[1] for a, b in zip(found, by_arm["grpo"], strict=True)]
             shown: Effect | str = "" if arm == "grpo" else effect(gains)
-            cells = [target, arm, f"{right:.3f}", f"{control:.3f}", f"{right - control:.3f}"]
-            lines.append(f"| {' | '.join(cells)} | {shown} |")
+            numbers = (f"{number:.3f}" for number in (right, control, right - control))
+            lines.append(f"| {' | '.join([context, target, arm, *numbers])} | {shown} |")
     return "\n".join(lines)
 
 
-def _selectivity(
-    rows: Sequence[dict[str, Any]], arm: str, target: str
+def _last_layer(
+    rows: Sequence[dict[str, Any]], context: str, target: str, arm: str
 ) -> list[tuple[float, float]]:
-    """(accuracy, accuracy of the control) of each seed, at the last layer."""
-    found = []
-    for row in rows:
-        if row["arm"] == arm:
-            by_layer = row["accuracy"][target]
-            found.append((by_layer["right"][-1], by_layer["control"][-1]))
-    return found
+    """(accuracy, accuracy of the control) of each seed."""
+    chosen = [row["accuracy"] for row in rows if (row["context"], row["arm"]) == (context, arm)]
+    return [(by[target]["right"][-1], by[target]["control"][-1]) for by in chosen]
 
 
 def main() -> None:
@@ -180,10 +206,10 @@ def main() -> None:
             parser.error(f"no model in {needed}: train it by `python -m experiments.micro --again`")
     torch.set_num_threads(1)
     rows: list[dict[str, Any]] = []
-    for seed in seeds:
-        for arm in ARMS:
-            rows.append({"seed": seed, "arm": arm, "accuracy": probe(folder(arm, seed), seed)})
-            print(json.dumps(rows[-1]), flush=True)
+    for seed, arm, context in product(seeds, ARMS, CONTEXTS):
+        found = probe(folder(arm, seed), context, seed)
+        rows.append({"seed": seed, "arm": arm, "context": context, "accuracy": found})
+        print(json.dumps(rows[-1]), flush=True)
     RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     put("probes", table(rows))
 

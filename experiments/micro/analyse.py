@@ -23,7 +23,9 @@ from experiments.micro.measure import SAMPLES, SURFACES, Measures
 from experiments.micro.run import Point, Result
 
 IMAGES = Path("docs/images")
-BASELINES = ("grpo", "grpo_few", "default", "commented_grpo")
+BASELINES = ("start", "start_commented", "grpo", "commented_grpo")
+FURTHER = ("grpo_few", "default")
+"""Baselines whose tables are folded up."""
 SMOOTH = 25
 DRAWN = {"held_out": ("grpo", "grpo_few", "paper", "default", "alignment_alone")}
 """Arms with a curve, where all would be a tangle."""
@@ -106,7 +108,8 @@ def effects_table(results: dict[str, dict[int, Result]], baseline: str) -> str:
     first = results.get(baseline, {})
     for arm, runs in _ordered(results):
         shared = sorted(runs.keys() & first.keys())
-        if arm == baseline or arm in SURFACES or start_of(arm) != start_of(baseline) or not shared:
+        same_start = (baseline if baseline in SURFACES else start_of(baseline)) == start_of(arm)
+        if arm == baseline or arm in SURFACES or not same_start or not shared:
             continue
         found = [_difference(runs, first, shared, measure) for measure in MEASURES]
         lines.append(_row(arm, *map(str, found)))
@@ -186,6 +189,11 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _folded(table: str, baseline: str) -> str:
+    summary = f"<summary>Differences from {baseline}</summary>"
+    return f"<details>{summary}\n\n{table}\n\n</details>" if table else ""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
@@ -197,6 +205,7 @@ def main() -> None:
     parts = [
         means_table(results),
         *(effects_table(results, baseline) for baseline in BASELINES),
+        *(_folded(effects_table(results, baseline), baseline) for baseline in FURTHER),
         costs_table(results),
         f"![Training curves](images/{image.name})",
     ]

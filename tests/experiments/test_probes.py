@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from experiments.probes import Reading, accuracy, control, labels, reading, states
+from experiments.probes import Reading, accuracy, asked, control, labels, states, writing
 from trainer_client.micro.family import Split, run
 from trainer_client.micro.model import load_model
 from trainer_client.micro.problems import drafts
 
 
 def read(count: int) -> list[Reading]:
-    return [reading(draft) for draft in drafts(Split.HELD_OUT, count, 3)]
+    return [writing(draft) for draft in drafts(Split.HELD_OUT, count, 3)]
 
 
 def test_the_state_is_that_at_the_end_of_the_assignments_line() -> None:
@@ -27,8 +27,16 @@ def test_the_state_is_that_at_the_end_of_the_assignments_line() -> None:
 
 def test_no_value_that_is_asked_for_is_an_output_of_the_statement() -> None:
     for draft in drafts(Split.HELD_OUT, 50, 3, "one"):
-        values = reading(draft).values
+        values = writing(draft).values
         assert list(values) == run(draft.structure, draft.inputs[0])[:-1]
+
+
+def test_a_question_is_read_at_the_names_of_its_variables() -> None:
+    for draft in drafts(Split.HELD_OUT, 50, 3, "one"):
+        one = asked(draft)
+        assert [one.text[place] for place in one.places] == list("xyz")[: len(draft.structure)]
+        assert one.text[one.places[-1] + 1 :] == "\n"
+        assert list(one.values) == run(draft.structure, draft.inputs[0])
 
 
 def test_labels_of_each_variable() -> None:
