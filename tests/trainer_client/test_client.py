@@ -33,6 +33,7 @@ from trainer_client import (
     RequestTooLarge,
     Unauthorized,
 )
+from trainer_client.client.endpoints import EndpointPool
 
 
 @pytest.fixture
@@ -298,6 +299,12 @@ async def _until(condition: Any) -> None:
 
 
 # --- several endpoints ------------------------------------------------------------------
+
+
+def test_an_endpoint_written_in_two_ways_is_one() -> None:
+    assert EndpointPool(["http://h:1", "http://h:1/", "http://g:1"]).urls == [
+        "http://h:1", "http://g:1",
+    ]  # fmt: skip
 
 
 async def test_one_dead_endpoint_loses_nothing(server: FaultyServer, dead_url: str) -> None:
