@@ -2,7 +2,7 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Plan:
     held_out: Dataset | None
     resume_from: Path | None
     """The checkpoint to go on from."""
+    api_key: str | None = field(repr=False)
+    """For the executor."""
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -69,6 +71,7 @@ def plan(recipe: Recipe) -> Plan:
         train=_dataset(recipe.data),
         held_out=None if held_out is None else _dataset(held_out),
         resume_from=_resume_from(recipe),
+        api_key=recipe.executor.api_key,
     )
 
 

@@ -123,8 +123,8 @@ def _run(planned: Plan, trainer: CodeRLPlusTrainer) -> RunResult:
 @contextlib.contextmanager
 def _training(planned: Plan, policy: Policy, urls: list[str]) -> Iterator[CodeRLPlusTrainer]:
     """The trainer with its HTTP client, which is closed in the loop that used it."""
-    executor = planned.recipe.executor
-    client = ExecutorClient(urls, executor.api_key, deadline_seconds=executor.deadline_seconds)
+    seconds = planned.recipe.executor.deadline_seconds
+    client = ExecutorClient(urls, planned.api_key, deadline_seconds=seconds)
     trainer = build_trainer(planned, policy, client)
     try:
         yield trainer
