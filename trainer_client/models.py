@@ -21,16 +21,23 @@ __all__ = ["Policy", "device_dtype", "load_policy"]
 Policy = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 
 
-def load_policy(config: ModelConfig, base: Path) -> Policy:
+def load_policy(config: ModelConfig, base: Path, *, all_trained: bool = False) -> Policy:
     """Return model and tokenizer; the pad token is never the end-of-sequence token, which the
-    loss would otherwise not see. ``base`` is where a converted checkpoint is kept."""
+    loss would otherwise not see.
+
+    Args:
+        base: where a converted checkpoint is kept.
+        all_trained: in dtype ``auto`` float32, because a bfloat16 weight keeps no change of less
+            than about 1/256 of itself, and a step of RL is smaller; the rest computes in bfloat16
+            all the same (``grpo.bf16``).
+    """
     if isinstance(config, MicroModel):
         from trainer_client.micro.model import CHECKPOINT, load_model
 
         return load_model(config.path or CHECKPOINT)
-    if isinstance(config, GgufModel):
-        return _load(str(_converted(config, base)), device_dtype(config.dtype))
-    return _load(config.path, device_dtype(config.dtype))
+    path = str(_converted(config, base)) if isinstance(config, GgufModel) else config.path
+    full = all_trained and config.dtype == "auto"
+    return _load(path, torch.float32 if full else device_dtype(config.dtype))
 
 
 def device_dtype(name: str) -> torch.dtype:

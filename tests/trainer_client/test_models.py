@@ -34,6 +34,16 @@ def test_a_model_that_is_not_there_is_named(model: HfModel | GgufModel, message:
         load_policy(model, ABSENT)
 
 
+def test_all_weights_are_trained_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    config = HfModel(type="hf", path=str(save_tiny_policy(tmp_path)))
+    assert load_policy(config, ABSENT)[0].dtype is torch.bfloat16
+    assert load_policy(config, ABSENT, all_trained=True)[0].dtype is torch.float32
+
+
 def test_a_base_made_from_another_file_is_not_taken_for_this_one(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.touch()

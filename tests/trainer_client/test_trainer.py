@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from transformers import GenerationConfig
 from transformers.integrations import is_tensorboard_available, is_wandb_available
 from trl import GRPOConfig, GRPOTrainer
+from trl.import_utils import is_vllm_available
 from trl.trainer.grpo_trainer import split_tensor_dict
 
 from executor_api.wire import StdioTest
@@ -249,6 +250,18 @@ def test_groups_that_would_not_split_are_refused(fields: dict[str, Any]) -> None
         train.run(recipe(fields, grpo=grpo, alignment={"groups": 2}))
     with pytest.raises(ConfigError, match=r"alignment.groups is 9, .* only 3 groups to replace"):
         train.run(recipe(fields, alignment={"groups": 9, "mode": "replace"}))
+
+
+def test_a_batch_that_the_problems_cannot_fill_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"data has 12 problems, less than the 15 groups"):
+        train.run(recipe(fields, grpo={"per_device_train_batch_size": 15 * GROUP}))
+
+
+def test_vllm_that_is_not_installed_is_refused(fields: dict[str, Any]) -> None:
+    if is_vllm_available():
+        pytest.skip("vllm is installed")
+    with pytest.raises(ConfigError, match=r"grpo.use_vllm is true.*pip install 'trl\[vllm\]'"):
+        train.run(recipe(fields, grpo={"use_vllm": True}))
 
 
 def test_what_the_trainer_refuses_is_an_error_of_the_recipe(fields: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ class HfModel(Section):
     type: Literal["hf"]
     path: str
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """``auto``: bfloat16 on a GPU that has it, else float32."""
+    """Of the weights. ``auto``: float32 where all of them are trained, because bfloat16 rounds
+    small updates away; else (LoRA, evaluation) bfloat16 on a GPU that has it."""
 
 
 class GgufModel(Section):

@@ -14,6 +14,7 @@ from transformers.integrations.integration_utils import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
+from trl.import_utils import is_vllm_available
 
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
@@ -62,17 +63,35 @@ def plan(recipe: Recipe) -> Plan:
         )
     if recipe.alignment.enabled:
         alignment_groups(arguments, recipe.alignment, arguments.world_size)
+    if recipe.grpo.get("use_vllm") and not is_vllm_available():
+        raise ConfigError(
+            "grpo.use_vllm is true, but no vllm is installed that TRL works with: pip install "
+            "'trl[vllm]', or remove grpo.use_vllm to generate with transformers"
+        )
     held_out = recipe.evaluation.data
+    train = _dataset(recipe.data)
+    _check_size(train, arguments)
     return Plan(
         recipe=recipe,
         arguments=arguments,
         extract=resolve_extract(recipe.reward.extract),
         format=_format(recipe.alignment.questions.format),
-        train=_dataset(recipe.data),
+        train=train,
         held_out=None if held_out is None else _dataset(held_out),
         resume_from=_resume_from(recipe),
         api_key=recipe.executor.api_key,
     )
+
+
+def _check_size(train: Dataset, arguments: GRPOConfig) -> None:
+    """TRL leaves out what does not fill a generation batch: of too few problems, everything."""
+    groups = (arguments.generation_batch_size or 0) // (arguments.num_generations or 1)
+    if len(train) < groups:
+        raise ConfigError(
+            f"data has {len(train)} problems, less than the {groups} groups of a generation batch, "
+            "so no step would be made; give more problems, or lower what makes the batch: "
+            "grpo.per_device_train_batch_size × processes × steps_per_generation / num_generations"
+        )
 
 
 def _arguments(recipe: Recipe) -> GRPOConfig:

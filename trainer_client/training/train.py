@@ -89,7 +89,8 @@ def run(recipe: Recipe) -> RunResult:
     _quiet()
     set_seed(recipe.seed)
     planned = plan(recipe)
-    policy = load_policy(recipe.model, recipe.output_dir / "base")
+    base = recipe.output_dir / "base"
+    policy = load_policy(recipe.model, base, all_trained=recipe.lora is None)
     with (
         running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls,
         _training(planned, policy, urls) as trainer,
@@ -158,7 +159,7 @@ def build_trainer(planned: Plan, policy: Policy, client: ExecutorClient) -> Code
             peft_config=_lora(recipe),
             callbacks=[MetricsFile(), Progress()],
         )
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise ConfigError(f"the trainer refuses the recipe: {error}") from error
     trainer.remove_callback(PrinterCallback)
     if alignment is not None:
