@@ -121,7 +121,6 @@ HYPOTHESES: dict[str, Fields] = {
         4,
         questions={
             "format": "trainer_client.micro.alignment:CommentedFormat",
-            "skip_copied": False,  # values in the comments, which the question leaves out
         },
     ),
 }
@@ -165,6 +164,8 @@ def recipe_fields(arm: str, seed: int, start: str, output: str) -> Fields:
     fields["data"]["seed"] = 1000 + seed
     if arm.startswith(COMMENTED):
         fields["grpo"]["max_completion_length"] = COMMENTED_TOKENS
+        # Questions leave the comments out: a value in one is not there to be copied.
+        fields["reward"]["extract"] = "trainer_client.micro.alignment:without_comments"
     filled: Fields = _filled(fields, start)
     return filled | {"seed": seed, "output_dir": output}
 

@@ -14,8 +14,9 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client import ExecutorClient
 from trainer_client.config import QuestionOptions
 from trainer_client.evaluate import Programs, ask, write_programs
+from trainer_client.extraction import Extract, raw
 from trainer_client.generation import Sampling, complete
-from trainer_client.micro.alignment import CommentedFormat, MicroFormat
+from trainer_client.micro.alignment import CommentedFormat, MicroFormat, without_comments
 from trainer_client.micro.family import Split
 from trainer_client.micro.problems import Draft, drafts, generate
 from trainer_client.micro.warmstart import predicting
@@ -51,7 +52,7 @@ class Surface:
     format: AlignmentFormat
     tokens: int
     """Of a completion at most."""
-    questions: QuestionOptions
+    extract: Extract = raw
 
     @property
     def greedy(self) -> Sampling:
@@ -62,12 +63,9 @@ class Surface:
 
 
 SURFACES = {
-    "start": Surface(MicroFormat(), TOKENS, OPTIONS),
-    "start_commented": Surface(
-        CommentedFormat(), COMMENTED_TOKENS, OPTIONS.model_copy(update={"skip_copied": False})
-    ),
+    "start": Surface(MicroFormat(), TOKENS),
+    "start_commented": Surface(CommentedFormat(), COMMENTED_TOKENS, without_comments),
 }
-"""Values in comments are no copies to a question that leaves comments out."""
 
 
 async def measure(
@@ -98,10 +96,11 @@ async def questions_about(
 ) -> list[AlignmentSample]:
     """About failed programs of the policy, one a problem, so that the cases are independent."""
     problems = generate(split, count, seed, HIDE)
-    written = await write_programs(*policy, problems, client, surface.sampled(2, 2))
+    drawing = surface.sampled(2, 2)
+    written = await write_programs(*policy, problems, client, drawing, surface.extract)
     failed = [next((r for r in group if r.failed), None) for group in written.rollouts]
     chosen: list[Rollout] = [rollout for rollout in failed if rollout]
-    samples, _ = await make_samples(chosen, client, surface.questions, step=0)
+    samples, _ = await make_samples(chosen, client, OPTIONS, step=0)
     return samples
 
 
