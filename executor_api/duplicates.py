@@ -9,8 +9,8 @@ from executor_api.wire import ExecuteProgram, TraceProgram
 def originals(programs: Sequence[ExecuteProgram | TraceProgram]) -> list[int]:
     """For each program the index of the first one identical to it, itself included.
 
-    Compared as JSON, where ``1``, ``1.0`` and ``true`` differ; only programs whose code has
-    already been seen are serialised.
+    Compared by their ``repr``, in which ``1``, ``1.0``, ``True``, ``nan`` and ``None`` differ; only
+    programs whose code has already been seen are written out.
     """
     by_code: defaultdict[str, list[int]] = defaultdict(list)
     for index, program in enumerate(programs):
@@ -20,6 +20,6 @@ def originals(programs: Sequence[ExecuteProgram | TraceProgram]) -> list[int]:
         if len(same_code) > 1:
             first: dict[str, int] = {}
             for index in same_code:
-                text = programs[index].model_dump_json(exclude={"id"})
+                text = repr(programs[index].model_dump(exclude={"id"}))
                 found[index] = first.setdefault(text, index)
     return found

@@ -114,7 +114,7 @@ class Expressions(References):
 
     def _name(self, node: ast.Name) -> Any:
         found = self._lookup(node.id)
-        return Reference(node) if found is None else found[0]
+        return Reference(node) if found is None else self._unchanged(found[0])
 
     def _display(self, node: Any) -> Any:
         items = self._items(node.elts)
@@ -129,13 +129,15 @@ class Expressions(References):
         self._consume(items)
         host.refuse_collisions(items)
 
-    def _items(self, nodes: list[ast.expr]) -> Any:
-        """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is."""
+    def _items(self, nodes: list[ast.expr], *, passed: bool = False) -> Any:
+        """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is.
+        ``passed``: as arguments to the program, which may get what it got before."""
         items: list[Any] = []
         deferred = False
         for node in nodes:
             starred = isinstance(node, ast.Starred)
-            value = self._plain(node.value if isinstance(node, ast.Starred) else node)
+            inner = node.value if isinstance(node, ast.Starred) else node
+            value = self._passed(inner) if passed else self._plain(inner)
             if value is DEFERRED:
                 deferred = True
             elif starred:
@@ -143,6 +145,12 @@ class Expressions(References):
             else:
                 items.append(self._datum(value))
         return DEFERRED if deferred else items
+
+    def _passed(self, node: ast.expr) -> Any:
+        found = self._lookup(node.id) if isinstance(node, ast.Name) else None
+        if found is None or isinstance(found[0], Reference):
+            return self._plain(node)
+        return found[0]
 
     def _datum(self, value: Any) -> Any:
         if isinstance(value, Function | host.Module):
@@ -211,7 +219,7 @@ class Expressions(References):
     def _conditional(self, node: ast.IfExp) -> Any:
         test = self._plain(node.test)
         if test is not DEFERRED:
-            return self._evaluate(node.body if test else node.orelse)
+            return self._plain(node.body if test else node.orelse)
         self._plain(node.body)
         self._plain(node.orelse)
         return DEFERRED
@@ -227,7 +235,7 @@ class Expressions(References):
         result = owner[index]
         if isinstance(index, slice):
             self._spend(len(result))
-        return result
+        return self._unchanged(result)
 
     def _slice(self, node: ast.Slice) -> Any:
         parts = [None if x is None else self._plain(x) for x in (node.lower, node.upper, node.step)]
@@ -365,12 +373,12 @@ class Expressions(References):
         self._spend(_length(result))
         return result
 
-    def _arguments(self, node: ast.Call) -> Any:
+    def _arguments(self, node: ast.Call, *, passed: bool = False) -> Any:
         """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is."""
-        values = self._items(node.args)
+        values = self._items(node.args, passed=passed)
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
-            value = self._plain(keyword.value)
+            value = self._passed(keyword.value) if passed else self._plain(keyword.value)
             if value is DEFERRED:
                 values = DEFERRED
             elif keyword.arg is None:

@@ -363,7 +363,15 @@ def call(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
     _bounded_ints((*arguments, *keywords.values()))
     if isinstance(getattr(function, "__self__", None), random.Random):
         _bounded_draws(keywords)
+    _check_seeded(function, [*arguments, *keywords.values()])
     return _callable(function)(*arguments, **keywords)
+
+
+def _check_seeded(function: Any, given: list[Any]) -> None:
+    """Test code runs twice and has to draw the same both times."""
+    method = getattr(function, "__name__", "") == "seed" and hasattr(function, "__self__")
+    if (function is random.Random or method) and (not given or given[0] is None):
+        raise Unsupported("randomness without a seed")
 
 
 def _bounded_draws(keywords: dict[str, Any]) -> None:

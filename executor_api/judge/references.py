@@ -116,8 +116,9 @@ class References(ABC):
         """As ``_plain``, but an expression that only the guest can evaluate stays a reference."""
 
     @abstractmethod
-    def _arguments(self, node: ast.Call) -> Any:
-        """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is."""
+    def _arguments(self, node: ast.Call, *, passed: bool = False) -> Any:
+        """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is. ``passed``: to the
+        program, which may get what it got before."""
 
     def _spend(self, amount: int) -> None:
         self._budget -= amount
@@ -177,7 +178,7 @@ class References(ABC):
         arguments = [*node.args, *(k.value for k in node.keywords)]
         if target is None or not all(map(self._is_host_only, arguments)):
             return Reference(self._inline(node))
-        given = self._arguments(node)
+        given = self._arguments(node, passed=True)
         if given is DEFERRED:
             raise Unsupported("a call that depends on an answer")
         if any(map(callable, (*given[0], *given[1].values()))):
@@ -245,7 +246,7 @@ class References(ABC):
         target = self._call_target(callee.node)
         arguments = [*inner.args, *(k.value for k in inner.keywords)]
         if target is not None and all(map(self._is_host_only, arguments)):
-            given = self._arguments(inner)
+            given = self._arguments(inner, passed=True)
             if given is DEFERRED:
                 raise Unsupported("a call that depends on an answer")
             return self._ask_call(inner, target, given, name)
@@ -263,7 +264,7 @@ class References(ABC):
         ):
             return self._inline_scope(node)
         if not isinstance(node, ast.Starred) and self._is_host_only(node):
-            return self._as_source(self._plain(node))
+            return self._as_source(self._given_away(self._plain(node)))
         fields = {name: self._inline_field(value) for name, value in ast.iter_fields(node)}
         return ast.copy_location(type(node)(**fields), node)
 
@@ -281,7 +282,9 @@ class References(ABC):
         value = found[0]
         if isinstance(value, Reference):
             return value.node
-        return node if host.BUILTINS.get(node.id) is value else self._as_source(value)
+        if host.BUILTINS.get(node.id) is value:
+            return node
+        return self._as_source(self._given_away(value))
 
     def _inline_scope(self, node: ast.expr) -> ast.expr:
         """A lambda or comprehension goes as it is, if it needs none of the test code's names."""
@@ -311,6 +314,15 @@ class References(ABC):
         arguments = [*node.args, *(k.value for k in node.keywords)]
         if not any(isinstance(n, ast.Name) for a in arguments for n in ast.walk(a)):
             return
+        self._remember(values)
+
+    def _given_away(self, value: Any) -> Any:
+        """A value that goes into an expression of the program's."""
+        if self._calls.collecting:
+            self._remember([value])
+        return value
+
+    def _remember(self, values: list[Any]) -> None:
         pending = list(values)
         while pending:
             value = pending.pop()
@@ -320,6 +332,12 @@ class References(ABC):
                 pending.extend(value.values())
             elif type(value) in (list, tuple):
                 pending.extend(value)
+
+    def _unchanged(self, value: Any) -> Any:
+        """The value itself; refuse what a call may have changed."""
+        if self._lent and id(value) in self._lent:
+            raise Unsupported("a value that the program may have changed")
+        return value
 
     def _consume(self, value: Any) -> None:
         """Charge for looking at all of ``value``; refuse what a call may have changed."""

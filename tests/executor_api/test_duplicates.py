@@ -37,6 +37,12 @@ def test_equal_numbers_of_different_types_are_not_identical() -> None:
     assert originals(programs) == [0, 1, 2, 0]
 
 
+def test_numbers_that_json_does_not_know_are_not_none() -> None:
+    values = (None, float("nan"), float("inf"), float("-inf"), None)
+    programs = [ExecuteProgram.model_validate(call(value)) for value in values]
+    assert originals(programs) == [0, 1, 2, 3, 0]
+
+
 @pytest.mark.gvisor
 def test_a_copy_has_the_answer_of_its_original(service: Service) -> None:
     results = service.execute(program("a"), program("b"), program("c", CLOCK + "\n"), program("d"))

@@ -122,6 +122,21 @@ SANDBOXED = [
     "Registry.add(1)\nassert Registry.size() == 1",
     "xs = [3, 1]\nf(xs)\nassert xs == [1, 3]",
     "xs = [[3], [1]]\nf(xs[0])\nassert sorted(xs) == [[1], [3]]",
+    "xs = [1, 1, 2]\nk = f(xs)\nassert xs[:k] == [1, 2]",
+    "xs = [3, 1]\nf(xs)\nassert xs[0] == 1",
+    "xs = [3, 1]\nf(xs)\nassert len(xs) == 1",
+    "xs = [3, 1]\nf(xs)\nassert all(xs[i] <= xs[i + 1] for i in range(1))",
+    "xs = [3, 1]\nf(xs)\nfor x in xs:\n    assert x == 2",
+    "xs = [3, 1]\nassert (f(xs), xs) == (None, [1, 3])",
+    "xs = [3, 1]\nassert f(xs) == xs",
+    "xs = [3, 1]\nassert f(xs) == xs[::-1][0]",
+    "xs = [[3], [1]]\nf(xs)\nassert xs[0][0] == 1",
+    "xs = [[3], [1]]\nys = xs[0]\nf(xs)\nassert ys == [1]",
+    "xs = [3, 1]\nf(xs, lambda v: v)\nassert xs == [1, 3]",
+    "xs = [3, 1]\nf(k=xs)\nassert xs[0] == 1",
+    "import random\nx = random.Random().random()\nassert f(x) == x",
+    "import random\nrandom.seed()\nx = random.random()\nassert f(x) == x",
+    "import random\nrandom.seed(None)\nx = random.random()\nassert f(x) == x",
     "out = []\nout.append(f(1))\nassert out == [1]",
     "out = {}\nout['a'] = f(1)\nassert out == {'a': 1}",
     "assert '%s' % f(1) == '1'",
@@ -275,7 +290,9 @@ JUDGED: list[tuple[str, list[Any], bool]] = [
     ("x: int = f(1)\nassert x == 1", [1], True),
     ("x = 1\nx += f(1)\nassert x == 3", [2], True),
     ("n = {}\nn['a'] = 1\nassert f(n) == 1", [1], True),
-    ("xs = [3, 1]\nxs.sort(reverse=True)\nxs.append(4)\nassert f(xs) == xs[::-1][0]", [4], True),
+    ("xs = [3, 1]\nxs.sort()\nxs.append(4)\nlast = xs[::-1][0]\nassert f(xs) == last", [4], True),
+    ("xs = [3, 1]\nassert f(xs) == 3\nassert f(xs) == 3", [3, 3], True),
+    ("import random\nx = random.Random(5).random()\nassert f(1) == 1 or x > 1", [1], True),
     ("assert -f(1) == 1 and +f(2) == 2 and ~f(3) == -4", [-1, 2, 3], True),
     ("assert f(1) + 1 == 2 and f(2) - 1 == 1 and f(3) // 2 == 1", [1, 2, 3], True),
     ("assert f(1) % 2 == 1 and f(2) ** 2 == 4 and f(3) << 1 == 6", [1, 2, 3], True),
@@ -453,6 +470,11 @@ def test_hostile_answers_are_failures() -> None:
         if conversion is not None and conversion.guest_tests[0]["kind"] == "call":
             found = judged(conversion, returned(answer))
             assert found in (Verdict.WRONG_ANSWER, Verdict.INVALID_VALUE), code
+
+
+def test_a_name_of_the_programs_that_an_answer_chooses_is_asked_for_once() -> None:
+    assert verdict("assert (A if g(2) else 0) == 2", True, 2) is Verdict.ACCEPTED
+    assert verdict("assert (A if g(2) else 0) == 2", False, 2) is Verdict.WRONG_ANSWER
 
 
 def test_an_error_in_the_program_is_reported_as_its_own() -> None:
