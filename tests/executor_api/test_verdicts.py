@@ -123,6 +123,14 @@ def test_memory_limit(service: Service, code: str) -> None:
     assert result["tests"][0]["exception"]["type"] == "MemoryError"
 
 
+def test_what_earlier_tests_left_is_not_counted_against_a_test(service: Service) -> None:
+    """The functions of a module and its globals hold each other: a cycle that stays for a while."""
+    code = "def main(): return len(table)\ntable = [0] * 8_000_000\nprint(main() + int(input()))"
+    tests = [stdio(f"{n}\n", f"{8_000_000 + n}\n") for n in range(5)]
+    result = run(service, code, *tests, limits=FAST | {"memory_mb": 100})
+    assert [test["verdict"] for test in result["tests"]] == ["accepted"] * 5
+
+
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_output_limit(service: Service, stream: str) -> None:
     code = f"import sys\nwhile True: sys.{stream}.write('a' * 1000)"
