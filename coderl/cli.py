@@ -258,5 +258,27 @@ def bench(
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
+EXTRAS = {
+    "executor": (
+        "docker",
+        "fastapi",
+        "prometheus_client",
+        "pydantic_settings",
+        "structlog",
+        "uvicorn",
+    ),
+    "eval": ("datasets", "numpy", "pyarrow"),
+    "trainer": ("accelerate", "gguf", "matplotlib", "peft", "torch", "transformers", "trl"),
+}
+"""Which of the project's extras brings a package."""
+
+
 def main() -> None:
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        extra = next((name for name, packages in EXTRAS.items() if missing in packages), None)
+        if extra is None:
+            raise
+        sys.exit(f"coderl: this needs {missing}: pip install 'coderl-plus[{extra}]'")

@@ -223,11 +223,11 @@ def _directory(benchmark: str, subject: str) -> Path:
 def _failures() -> Iterator[None]:
     """What went wrong, in one sentence: exit status 2 for what was asked, 1 for what failed."""
     from trainer_client.client import ExecutorError
+    from trainer_client.client.answers import NoVerdicts
     from trainer_client.config import ConfigError
     from trainer_client.data.errors import DataError
     from trainer_client.evals.cases import EvalError
     from trainer_client.local_executor import ExecutorNotReady
-    from trainer_client.rewards import NoVerdicts
 
     try:
         yield

@@ -25,6 +25,7 @@ from transformers.utils import logging as transformers_logging
 from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client import ExecutorClient, ExecutorError
+from trainer_client.client.answers import NoVerdicts
 from trainer_client.config import ConfigError, Recipe, load_recipe
 from trainer_client.data.problem import DataError, Problem
 from trainer_client.evaluate import Answers, Programs, ask, write_programs
@@ -36,7 +37,6 @@ from trainer_client.micro.model import CHECKPOINT, load_model
 from trainer_client.micro.problems import generate
 from trainer_client.pages import estimate
 from trainer_client.report import Failure, Report, Row, write_report
-from trainer_client.rewards import NoVerdicts
 from trainer_client.run_report import read_run
 from trainer_client.statistics import bootstrap, paired_difference
 

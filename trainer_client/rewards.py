@@ -19,26 +19,19 @@ from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
+from trainer_client.client.answers import Answer, NoVerdicts, judged
 from trainer_client.data import rows
 from trainer_client.extraction import Completion, Extract, completion_text, fenced
 
 __all__ = [
     "AlignmentReward",
-    "Answer",
     "ExecutionReward",
     "Executor",
-    "NoVerdicts",
     "Scored",
-    "judged",
 ]
 
-Answer = ExecuteResult | ExecutorError
 LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
-
-
-class NoVerdicts(RuntimeError):
-    """The executor has judged nothing for several batches: training on would be pointless."""
 
 
 class Executor(Protocol):
@@ -257,11 +250,6 @@ class ExecutionReward:
 
 def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> Rollout:
     return Rollout(row["problem_id"], program.code, program.tests, answer, row["reference"])
-
-
-def judged(answer: Answer | None) -> bool:
-    """Whether the executor answered with a verdict on the program itself."""
-    return isinstance(answer, ExecuteResult) and answer.judged
 
 
 def _log_code(

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -141,6 +144,45 @@ def test_smollm2_answers_in_chat(executor: Service, tmp_path: Path) -> None:
     (sample,) = rows(tmp_path / "samples.jsonl")
     assert sample["answer"].startswith("def has_close_elements(")
     assert results["sampling"]["style"] == "chat" and not results["warnings"]
+
+
+LIGHT = """
+import sys
+HEAVY = {"accelerate", "datasets", "fastapi", "matplotlib", "torch", "transformers", "trl"}
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HEAVY:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Refuse())
+from coderl.cli import main
+main()
+"""
+ONE = {"id": "one", "prompt": "Print 1.", "tests": [{"kind": "stdio", "stdout": "1\n"}]}
+
+
+@pytest.mark.gvisor
+def test_completions_are_graded_without_torch(executor: Service, tmp_path: Path) -> None:
+    (tmp_path / "problems.jsonl").write_text(json.dumps(ONE) + "\n")
+    (tmp_path / "c.jsonl").write_text(json.dumps({"task_id": "one", "completion": "print(1)"}))
+
+    def light(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", LIGHT, *map(str, words)]
+        environment = os.environ | {"CODERL_API_KEY": KEY}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=120, env=environment, check=False
+        )
+
+    given = ("--data", tmp_path / "problems.jsonl", "--completions", tmp_path / "c.jsonl")
+    done = light(
+        "eval", "problems", *given, "--url", executor.url, "--output", tmp_path / "out", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdicts"] == {"accepted": 1}
+    refused = light("train", "recipes/micro.yaml")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "coderl: this needs transformers: pip install 'coderl-plus[trainer]'\n"
+    )
 
 
 @pytest.mark.gvisor

@@ -12,13 +12,13 @@ from tests.service import KEY, Service
 from trainer_client import ExecutorClient, InvalidRequest, Unauthorized
 from trainer_client.alignment.formats import ChatFormat, JsonFormat
 from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.client.answers import NoVerdicts
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import Row, alignment_row, code_row
 from trainer_client.extraction import fenced, raw, resolve_extract
 from trainer_client.rewards import (
     AlignmentReward,
     ExecutionReward,
-    NoVerdicts,
 )
 
 UNREACHABLE = "http://127.0.0.1:9"

@@ -28,9 +28,10 @@ from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
 from trainer_client.client import ExecutorClient
+from trainer_client.client.answers import NoVerdicts
 from trainer_client.config import RECIPE_FILE, ConfigError, Recipe, load_recipe
 from trainer_client.models import load_policy
-from trainer_client.rewards import ExecutionReward, NoVerdicts
+from trainer_client.rewards import ExecutionReward
 from trainer_client.training import train
 from trainer_client.training.callbacks import METRICS_FILE
 from trainer_client.training.samples import FILE_NAME as SAMPLES_FILE

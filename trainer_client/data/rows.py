@@ -6,15 +6,17 @@ so rows of both have the same columns, and structured ones are JSON text.
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from datasets import Dataset
 from pydantic import TypeAdapter
 
 from executor_api.wire import Checker, ExecuteLimits, ExecuteProgram, TestCase
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.config import INSTRUCTION
 from trainer_client.data.problem import DataError, Problem, after
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 __all__ = ["ALIGNMENT", "CODE", "Row", "alignment_row", "code_row", "program", "to_dataset"]
 
@@ -75,8 +77,10 @@ def to_dataset(
     problems: Sequence[Problem],
     style: Literal["chat", "text"] = "chat",
     instruction: str = INSTRUCTION,
-) -> Dataset:
+) -> "Dataset":
     """The dataset that TRL trains on, one row a problem, in order."""
+    from datasets import Dataset
+
     return Dataset.from_list([code_row(p, style, instruction) for p in problems])
 
 

@@ -10,10 +10,10 @@ from typing import Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client.client import InvalidRequest, Unauthorized
+from trainer_client.client.answers import Answer, judged
 from trainer_client.client.delivery import together
 from trainer_client.evals.cases import Case, Reading
 from trainer_client.evals.results import NO_ANSWER, NO_VERDICT, Sample
-from trainer_client.rewards import Answer, judged
 
 __all__ = ["Completion", "Executor", "grade"]
 

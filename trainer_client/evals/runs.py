@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer_client.client import ExecutorClient
+from trainer_client.client.answers import NoVerdicts
 from trainer_client.evals import reval
 from trainer_client.evals.benchmarks import Benchmark, Questions
 from trainer_client.evals.cases import Case, EvalError
@@ -22,7 +23,6 @@ from trainer_client.evals.completions import read_completions
 from trainer_client.evals.grading import DEADLINE_SECONDS, Completion, grade
 from trainer_client.evals.metrics import compute_metrics
 from trainer_client.evals.results import NO_VERDICT, Problem, Results, Sample, summarise
-from trainer_client.rewards import NoVerdicts
 
 if TYPE_CHECKING:
     from trainer_client.evals.models import Dtype, Style

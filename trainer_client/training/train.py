@@ -22,6 +22,7 @@ from trainer_client.algorithms.algorithm import Algorithm
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.store import SampleStore
 from trainer_client.client import ExecutorClient, ExecutorError
+from trainer_client.client.answers import NoVerdicts
 from trainer_client.config import (
     RECIPE_FILE,
     ConfigError,
@@ -33,7 +34,7 @@ from trainer_client.config import (
 from trainer_client.data.problem import DataError
 from trainer_client.local_executor import ExecutorNotReady, running_executor
 from trainer_client.models import Policy, load_policy
-from trainer_client.rewards import ExecutionReward, NoVerdicts
+from trainer_client.rewards import ExecutionReward
 from trainer_client.training.callbacks import (
     METRICS_FILE,
     MetricsFile,
