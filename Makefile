@@ -11,7 +11,7 @@ export PYTHON
 .PHONY: help setup smollm2 runsc languages browser docker stop-docker base-image serve demo bench check lint format lock audit test-security test clean
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 setup: .venv/.installed ## the virtual environment, in .venv
 

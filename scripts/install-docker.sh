@@ -54,15 +54,23 @@ import json, pathlib, sys
 
 path, runsc = pathlib.Path(sys.argv[1]), sys.argv[2]
 settings = json.loads(path.read_text()) if path.exists() else {}
-wanted = {"path": runsc, "runtimeArgs": ["--network=none"]}
-if settings.get("runtimes", {}).get("runsc") != wanted:
-    settings.setdefault("runtimes", {})["runsc"] = wanted
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(settings, indent=2) + "\n")
+settings.setdefault("runtimes", {})["runsc"] = {"path": runsc, "runtimeArgs": ["--network=none"]}
+path.parent.mkdir(parents=True, exist_ok=True)
+path.write_text(json.dumps(settings, indent=2) + "\n")
 PYTHON
 }
 
-if ! grep -qs -e '--network=none' "$SETTINGS"; then
+# A runtime of that name is somebody's who may need it as it is.
+has_runsc() {
+  python3 - "$SETTINGS" <<'PYTHON'
+import json, pathlib, sys
+
+path = pathlib.Path(sys.argv[1])
+sys.exit(not (path.exists() and "runsc" in json.loads(path.read_text()).get("runtimes", {})))
+PYTHON
+}
+
+if ! has_runsc; then
   need_root "Registering runsc in $SETTINGS" "add \"runtimes\": {\"runsc\": {\"path\": \"$(command -v runsc)\", \"runtimeArgs\": [\"--network=none\"]}} to it"
   register_runsc
 fi

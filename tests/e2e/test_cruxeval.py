@@ -1,19 +1,17 @@
 """``/trace`` returns the expected output of CRUXEval's programs."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from executor_api.judge.literals import parse
+from tests.data_sets import CRUXEVAL
 from tests.service import Service, running_service
 from trainer_client.data.files import read_rows
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "cruxeval_first400.jsonl"
-
 pytestmark = [
     pytest.mark.gvisor,
-    pytest.mark.skipif(not DATA.exists(), reason=f"no CRUXEval at {DATA}"),
+    pytest.mark.skipif(not CRUXEVAL.exists(), reason=f"no CRUXEval at {CRUXEVAL}"),
 ]
 
 
@@ -28,7 +26,7 @@ def service() -> Iterator[Service]:
     "step", [4, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.exhaustive])]
 )
 def test_every_output_is_as_expected(service: Service, detail: str, step: int) -> None:
-    cases = [row for _, row in read_rows(DATA)][::step]
+    cases = [row for _, row in read_rows(CRUXEVAL)][::step]
     programs = [
         {
             "id": case["id"],

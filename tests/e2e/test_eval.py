@@ -15,12 +15,10 @@ from typer.testing import CliRunner, Result
 
 from coderl.cli import app
 from coderl.evals import ABOUT
+from tests.data_sets import HUMANEVAL
 from tests.service import KEY, Service, running_service
 from trainer_client.evals.benchmarks import BENCHMARKS
 from trainer_client.micro.model import load_model, save_model
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
-HUMANEVAL = DATA / "HumanEval.jsonl.gz"
 
 needs_humaneval = pytest.mark.skipif(not HUMANEVAL.exists(), reason=f"no HumanEval at {HUMANEVAL}")
 

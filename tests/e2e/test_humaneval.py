@@ -2,16 +2,14 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data_sets import HUMANEVAL
 from tests.security.mutations import flip_operator
 from tests.service import Service, running_service
 from trainer_client.data.formats import load, read_rows
-
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "HumanEval.jsonl.gz"
 
 LOW_TRUST = {
     32,  # asserts on poly(coefficients, candidate(coefficients)), the program's own function
@@ -30,7 +28,7 @@ UNSEEN_FLIPS = {
 
 LIMITS = {"cpu_seconds": 3, "wall_seconds": 20, "memory_mb": 512}
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no HumanEval at {DATA}")
+pytestmark = pytest.mark.skipif(not HUMANEVAL.exists(), reason=f"no HumanEval at {HUMANEVAL}")
 
 
 RUNSC = pytest.param("runsc", marks=pytest.mark.gvisor)
@@ -53,7 +51,7 @@ def either_runtime(request: pytest.FixtureRequest) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, str]]:
-    return [row for _, row in read_rows(DATA)]
+    return [row for _, row in read_rows(HUMANEVAL)]
 
 
 def program(row: dict[str, str], body: str) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def number(result: dict[str, Any]) -> int:
 
 
 def test_canonical_solutions_are_accepted(either_runtime: Service) -> None:
-    judged = [p.program(p.reference or "").model_dump(exclude_unset=True) for p in load(DATA)]
+    judged = [p.program(p.reference or "").model_dump(exclude_unset=True) for p in load(HUMANEVAL)]
     results = either_runtime.execute(*(program | {"limits": LIMITS} for program in judged))
     assert len(results) == 164
     wrong = {r["id"]: r["tests"][0] for r in results if r["verdict"] != "accepted"}

@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor_api.coverage import Covered, read_notes
+from tests.data_sets import DATA
 from tests.executor_api.tracer_bench import python_of
 from tests.service import KEY, Service, running_service
-
-_DATA = Path(__file__).parents[3] / "shared" / "data"
 
 CODE = """\
 n = int(input())
@@ -213,7 +212,7 @@ def _answers(result: dict[str, Any]) -> list[Any]:
 
 
 def _samples(name: str, count: int) -> list[dict[str, Any]]:
-    file = _DATA / f"{name}.jsonl.gz"
+    file = DATA / f"{name}.jsonl.gz"
     if not file.is_file():
         pytest.skip(f"no {file}")
     with gzip.open(file, "rt") as lines:

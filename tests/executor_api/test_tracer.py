@@ -5,12 +5,12 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.data_sets import CRUXEVAL
 from tests.executor_api.tracer_bench import (
     GUEST,
     Bench,
@@ -21,8 +21,6 @@ from tests.executor_api.tracer_bench import (
 )
 from tests.executor_api.tracer_oracle import count_definitions
 from tests.executor_api.tracer_traps import ESCAPED
-
-_CRUXEVAL = Path(__file__).parents[3] / "shared" / "data" / "cruxeval_first400.jsonl"
 
 
 @pytest.fixture(scope="module", params=["3.11", "3.12", "3.13"])
@@ -735,9 +733,9 @@ def test_a_killed_process_has_written_nearly_everything(bench: Bench, end: str) 
 # --- real programs ----------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not _CRUXEVAL.exists(), reason=f"needs {_CRUXEVAL.name} in ../shared/data")
+@pytest.mark.skipif(not CRUXEVAL.exists(), reason=f"needs {CRUXEVAL.name} in CODERL_TEST_DATA")
 def test_cruxeval_calls_return_what_they_should(bench: Bench) -> None:
-    samples = [json.loads(line) for line in _CRUXEVAL.read_text().splitlines()]
+    samples = [json.loads(line) for line in CRUXEVAL.read_text().splitlines()]
     assert len(samples) == 400
     for sample in samples:
         answer = bench.run(sample["code"], "record", call=f"f({sample['input']})")

@@ -5,15 +5,14 @@ import gzip
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data_sets import DATA
 from tests.executor_api.tracer_bench import Bench, Trace, running_bench
 from tests.security.mutations import MUTATIONS
 
-_DATA = Path(__file__).parents[3] / "shared" / "data"
 _LIMITS = {"max_events": 1_000_000, "max_bytes": 100_000_000}
 
 
@@ -179,7 +178,7 @@ def test_what_is_not_certain_is_looked_at(bench: Bench, code: str) -> None:
     assert not _compare(bench, code)
 
 
-@pytest.mark.skipif(not _DATA.exists(), reason="needs ../shared/data")
+@pytest.mark.skipif(not DATA.exists(), reason="needs data sets: CODERL_TEST_DATA")
 def test_real_programs_and_faulty_ones_count_the_same(bench: Bench) -> None:
     programs = list(_real_programs())
     chosen = random.Random(5).sample(programs, 150)
@@ -188,10 +187,10 @@ def test_real_programs_and_faulty_ones_count_the_same(bench: Bench) -> None:
 
 
 def _real_programs() -> Iterator[tuple[str, dict[str, Any]]]:
-    for line in gzip.decompress((_DATA / "mbpp_train_val.jsonl.gz").read_bytes()).splitlines():
+    for line in gzip.decompress((DATA / "mbpp_train_val.jsonl.gz").read_bytes()).splitlines():
         row = json.loads(line)
         yield "\n".join((row["code"], *row["test_list"])) + "\n", {}
-    for number, line in enumerate((_DATA / "cruxeval_first400.jsonl").read_text().splitlines()):
+    for number, line in enumerate((DATA / "cruxeval_first400.jsonl").read_text().splitlines()):
         row = json.loads(line)
         tree = ast.parse(row["code"])
         mutation = MUTATIONS[_MUTATIONS[number % len(_MUTATIONS)]]

@@ -6,14 +6,13 @@ Every tenth of them in the normal suite; all with ``pytest -m exhaustive``.
 import gzip
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.data_sets import DATA
 from tests.executor_api.tracer_bench import Bench, assert_exact_up_to, running_bench
 
-_DATA = Path(__file__).parents[3] / "shared" / "data"
 _EVENTS = 20_000
 _SAMPLED = 10
 _SHARES = [
@@ -34,16 +33,16 @@ def _humaneval() -> list[dict[str, Any]]:
             "code": f"{row['prompt']}{row['canonical_solution']}\n{row['test']}\n"
             f"check({row['entry_point']})\n"
         }
-        for row in map(json.loads, gzip.open(_DATA / "HumanEval.jsonl.gz", "rt"))
+        for row in map(json.loads, gzip.open(DATA / "HumanEval.jsonl.gz", "rt"))
     ]
 
 
 def _cruxeval() -> list[dict[str, Any]]:
-    lines = (_DATA / "cruxeval_first400.jsonl").read_text().splitlines()
+    lines = (DATA / "cruxeval_first400.jsonl").read_text().splitlines()
     return [{"code": row["code"], "call": f"f({row['input']})"} for row in map(json.loads, lines)]
 
 
-@pytest.mark.skipif(not _DATA.exists(), reason="needs the problems in ../shared/data")
+@pytest.mark.skipif(not DATA.exists(), reason="needs the problems in CODERL_TEST_DATA")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("share", _SHARES)
 @pytest.mark.parametrize("programs", [_humaneval, _cruxeval], ids=["HumanEval", "CRUXEval"])

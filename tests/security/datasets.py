@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tests.data_sets import CRUXEVAL, DATA, HUMANEVAL
 from tests.security.mutations import MUTATIONS
 from trainer_client.data.files import read_rows
 from trainer_client.data.problem import Problem, load_problems
@@ -15,7 +16,6 @@ from trainer_client.micro.family import Split
 from trainer_client.micro.problems import generate
 
 REPOSITORY = Path(__file__).parents[2]
-SHARED = REPOSITORY.parent / "shared" / "data"
 MICRO_PROBLEMS = 200
 MUTANT_CPU_SECONDS = 0.5
 SYNTAX_ERROR_EVERY = 12
@@ -196,10 +196,8 @@ def _problem(problem: Problem) -> Item:
     return Item(problem.id, problem.reference, entry, tests, tests[:MUTANT_ASSERTIONS])
 
 
-HUMANEVAL = SHARED / "HumanEval.jsonl.gz"
-MBPP = SHARED / "mbpp_train_val.jsonl.gz"
-LEETCODE = SHARED / "LeetCodeDataset-v0.2.0-train.jsonl.gz"
-CRUXEVAL = SHARED / "cruxeval_first400.jsonl"
+MBPP = DATA / "mbpp_train_val.jsonl.gz"
+LEETCODE = DATA / "LeetCodeDataset-v0.2.0-train.jsonl.gz"
 EASY = REPOSITORY / "recipes/data/easy_python.jsonl"
 
 SETS = (

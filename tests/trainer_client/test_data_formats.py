@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executor_api.wire import AssertTest, CallTest, Verdict
+from tests.data_sets import DATA
 from tests.service import KEY, Service
 from trainer_client import SyncExecutorClient
 from trainer_client.data import files
@@ -22,13 +23,11 @@ from trainer_client.data.formats import livecodebench as lcb
 from trainer_client.data.formats.checks import assertions_of_check
 from trainer_client.data.problem import Collection, DataError, Problem
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-
 
 def shared(name: str) -> Path:
-    path = SHARED / name
+    path = DATA / name
     if not path.exists():
-        pytest.skip(f"the data set {name} is not beside the repository, in shared/data")
+        pytest.skip(f"the data set {name} is not in CODERL_TEST_DATA")
     return path
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.utils import DistributedType
 
 from executor_api.wire import ExecuteProgram
 from tests.service import KEY, Service
@@ -26,6 +28,12 @@ def test_every_recipe_loads_and_finds_its_problems(path: Path) -> None:
     for data in (recipe.data, recipe.evaluation.data):
         if isinstance(data, JsonlData):
             assert load_problems(data.paths, data.split)
+
+
+def test_accelerate_reads_how_to_shard() -> None:
+    read = load_config_from_file(str(RECIPES / "accelerate" / "fsdp.yaml"))
+    assert (read.distributed_type, read.num_processes) == (DistributedType.FSDP, 8)
+    assert "accelerate/fsdp.yaml" in (RECIPES / "qwen2.5-coder-7b.yaml").read_text()
 
 
 def test_qwen_has_the_papers_hyperparameters() -> None:

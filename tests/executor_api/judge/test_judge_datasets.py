@@ -1,7 +1,6 @@
 """Public data sets: how much of their test code converts, and that references are accepted."""
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +8,10 @@ import pytest
 from executor_api.guest import names
 from executor_api.judge.assertions import Conversion, convert
 from executor_api.wire import Verdict
+from tests.data_sets import DATA
 from tests.executor_api.judge.in_process import judge_program, observe
 from trainer_client.data.files import read_rows
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
 NOT_CONVERTED = ["HumanEval/32", "HumanEval/38", "HumanEval/50"]
 """Their candidates get what another function of the program returned before."""
 
@@ -22,7 +21,7 @@ Row = dict[str, Any]
 def rows(name: str) -> list[Row]:
     path = DATA / name
     if not path.exists():
-        pytest.skip(f"the data set {name} is not beside the repository, in shared/data")
+        pytest.skip(f"the data set {name} is not in CODERL_TEST_DATA")
     return [row for _, row in read_rows(path)]
 
 
