@@ -15,7 +15,7 @@ from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
 from executor_api.languages import LANGUAGES, NAMES, PYTHON, available, guest_form
 from executor_api.observation import End, Observation, Outcome
 from executor_api.sandbox.link import Link
-from executor_api.scheduler import DeadlinePassed, Job, Lost, Scheduler
+from executor_api.scheduler import DeadlinePassed, Job, Lost, NotReady, Scheduler
 from executor_api.settings import Maxima
 from executor_api.tracing import assemble
 from executor_api.turns import NoTurn, Turns
@@ -100,7 +100,7 @@ class Executor:
 
     async def why_not(self, language: str) -> str | None:
         """Why a language cannot be served here, and the remedy; None where it can. Waits for the
-        first sandbox to answer."""
+        first sandbox to answer; ``NotReady`` where none does."""
         if language == PYTHON:
             return None
         if language not in self._chosen:
@@ -108,7 +108,10 @@ class Executor:
                 f"not served here: add {language!r} to CODERL_LANGUAGES, which is "
                 f"{','.join(self._chosen)!r}, and restart the service"
             )
-        await self.scheduler.wait_ready(_READY_SECONDS)
+        try:
+            await self.scheduler.wait_ready(_READY_SECONDS)
+        except TimeoutError:
+            raise NotReady from None
         return None if language in self.languages else _missing_tool(language)
 
     async def _check_languages(self, request: ExecuteRequest) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "KeyShareFull",
     "Lost",
     "NeverFits",
+    "NotReady",
     "QueueFull",
     "Refused",
     "Room",
@@ -60,6 +61,10 @@ _PACE_WEIGHT = 1 / 32
 
 class Stopping(Exception):
     """The service is about to end: ask again later, or elsewhere."""
+
+
+class NotReady(Stopping):
+    """No sandbox has answered yet: ask again later, or elsewhere."""
 
 
 class DeadlinePassed(Exception):

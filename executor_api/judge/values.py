@@ -208,6 +208,8 @@ def _order(x: Any, rules: Rules, depth: int) -> tuple[Any, ...]:
         rank = 6 if rules.loose_sequences or kind is list else 7
         return (rank, *[_order(item, rules, depth - 1) for item in x])
     if kind is dict:
+        if rules.json_keys and _all_keys(x, int):  # as ``_dict_apart`` has them
+            x = {literal(key): value for key, value in x.items()}
         pairs = [(_order(k, rules, depth - 1), _order(v, rules, depth - 1)) for k, v in x.items()]
         return (8, *sorted(pairs))
     if kind is set or kind is frozenset:

@@ -11,7 +11,14 @@ from pydantic import BaseModel
 
 from executor_api.body import glimpse
 from executor_api.execution import BadRequest, Executor, TooMuchWork
-from executor_api.scheduler import KeyShareFull, NeverFits, QueueFull, Refused, Stopping
+from executor_api.scheduler import (
+    KeyShareFull,
+    NeverFits,
+    NotReady,
+    QueueFull,
+    Refused,
+    Stopping,
+)
 from executor_api.turns import NoTurn
 
 T = TypeVar("T")
@@ -91,6 +98,7 @@ _BUSY: dict[type[Exception], tuple[int, str]] = {
     NoTurn: (429, "this key's requests before this one are still being read"),
     KeyShareFull: (429, "this key's share of the queue is full"),
     QueueFull: (503, "the queue is full"),
+    NotReady: (503, "no sandbox has answered yet"),
     Stopping: (503, "the service is stopping"),
 }
 

@@ -5,12 +5,27 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fastapi import HTTPException, Request
+from starlette.datastructures import State
 
+from executor_api import execution
+from executor_api.execution import Executor
+from executor_api.routes.common import refusals
 from executor_api.sandbox.process import ProcessRuntime
-from executor_api.scheduler import Job, KeyShareFull, QueueFull, Room, Scheduler, Stopping
+from executor_api.scheduler import (
+    Job,
+    KeyShareFull,
+    NotReady,
+    QueueFull,
+    Room,
+    Scheduler,
+    Stopping,
+)
+from executor_api.settings import Maxima
 
 LATER = 1e9
 
@@ -62,6 +77,21 @@ async def test_retry_after_for_a_key_counts_the_others(scheduler: Scheduler) -> 
     await _submit(scheduler, "a", 10)
     await _submit(scheduler, "b", 10)
     assert scheduler.retry_after(KeyShareFull(100)) == 2 * alone
+
+
+async def test_a_language_is_asked_for_before_any_sandbox_has_answered(
+    scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "_READY_SECONDS", 0.01)
+    executor = Executor(scheduler, "unsafe-process", Maxima(), 10)
+    assert await executor.why_not("python") is None
+    with pytest.raises(NotReady) as refused:
+        await executor.why_not("cpp")
+    request = Request({"type": "http", "app": SimpleNamespace(state=State({"executor": executor}))})
+    with pytest.raises(HTTPException) as answered, refusals(request):
+        raise refused.value
+    assert answered.value.status_code == 503
+    assert answered.value.detail == "no sandbox has answered yet: try again in 1 s"
 
 
 async def test_drain_waits_for_what_was_admitted_and_admits_no_more(scheduler: Scheduler) -> None:

@@ -89,6 +89,13 @@ def test_loose_sequences_let_a_tuple_equal_a_list() -> None:
     assert difference({1}, [1], JSON) is not None
 
 
+def test_json_keys_hold_in_any_order() -> None:
+    numbers = range(195)
+    actual, expected = [{n: 0} for n in numbers], [{str(n): 0} for n in reversed(numbers)]
+    assert unordered_difference(actual, expected, JSON) is None
+    assert unordered_difference(actual, [*expected[1:], {"1": 0}], JSON) is not None
+
+
 def test_json_keys_let_a_string_stand_for_an_int() -> None:
     assert difference({1: {2: "a"}}, {"1": {"2": "a"}}, JSON) is None
     assert difference({-1: 0}, {"-1": 0}, JSON) is None
