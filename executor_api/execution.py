@@ -192,7 +192,7 @@ class Executor:
         with metrics.JUDGE_SECONDS.time():
             judge_all()
             judged += [
-                plan.judge(index, observed[plan.slices[index]] or [_NOT_RUN])
+                plan.judge(index, _with_rest(observed[plan.slices[index]]))
                 for index in range(len(judged), len(program.tests))
             ]
         metrics.PROGRAM_SECONDS.labels("execute").observe(time.monotonic() - started)
@@ -329,6 +329,18 @@ def abandon(tickets: Sequence[Ticket]) -> None:
 
 
 _NOT_RUN = Observation(end=End.NOT_RUN)
+
+
+_TIME_OVER = Observation(end=End.WALL_LIMIT)
+
+
+def _with_rest(seen: list[Observation]) -> list[Observation]:
+    """Of a test that was not seen to its end: where its last call went well, the program's time
+    was over before the next."""
+    if not seen:
+        return [_NOT_RUN]
+    went_well = seen[-1].end is End.ANSWERED and seen[-1].outcome is Outcome.RETURNED
+    return [*seen, _TIME_OVER] if went_well else seen
 
 
 def _no_run(verdict: Verdict, message: str) -> TestResult:

@@ -353,6 +353,10 @@ def test_program_wall_clock_is_bounded_over_all_tests() -> None:
     with running_service("runsc", "--sandboxes", "1", CODERL_PROGRAM_SECONDS="2") as short:
         code = "import time\ntime.sleep(0.9)\nprint(1)"
         (result,) = short.execute({"code": code, "tests": [stdio("", "1")] * 20})
+        code = "import time\ndef f(n):\n    time.sleep(0.05)\n    return n"
+        test = {"kind": "assert", "code": "for n in range(500):\n    assert f(n) == n"}
+        (calls,) = short.execute({"code": code, "tests": [test]})
+    assert (calls["verdict"], calls["tests"][0]["limit"]) == ("time_limit", "wall")
     verdicts = [test["verdict"] for test in result["tests"]]
     assert verdicts[0] == "accepted"
     assert verdicts[-1] == "skipped"
