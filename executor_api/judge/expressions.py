@@ -44,7 +44,7 @@ class Expressions(References):
         if value is DEFERRED:
             items: list[Any] = [DEFERRED] * len(targets)
         else:
-            items = list(self._iterate(value))
+            items = list(self._iterate(self._unchanged(value)))
         if len(items) != len(targets):
             raise ValueError(f"expected {len(targets)} values to unpack, got {len(items)}")
         for target, item in zip(targets, items, strict=True):
@@ -116,8 +116,8 @@ class Expressions(References):
         found = self._lookup(node.id)
         return Reference(node) if found is None else self._unchanged(found[0])
 
-    def _display(self, node: Any) -> Any:
-        items = self._items(node.elts)
+    def _display(self, node: Any, *, passed: bool = False) -> Any:
+        items = self._items(node.elts, passed=passed)
         if items is DEFERRED:
             return DEFERRED
         if isinstance(node, ast.Set):
@@ -147,10 +147,22 @@ class Expressions(References):
         return DEFERRED if deferred else items
 
     def _passed(self, node: ast.expr) -> Any:
-        found = self._lookup(node.id) if isinstance(node, ast.Name) else None
-        if found is None or isinstance(found[0], Reference):
-            return self._plain(node)
-        return found[0]
+        """As ``_plain``, of what is handed on without a look at it."""
+        value = self._handed_on(node)
+        return self._ask_value(node, value) if isinstance(value, Reference) else value
+
+    def _handed_on(self, node: ast.expr) -> Any:
+        """As ``_evaluate``. What the program may have changed may still get another name, or go to
+        the program again as it was."""
+        self._spend(1)
+        if isinstance(node, ast.Name):
+            found = self._lookup(node.id)
+            return Reference(node) if found is None else found[0]
+        if isinstance(node, ast.Subscript):
+            return self._item(node, self._passed(node.value))
+        if isinstance(node, ast.List | ast.Tuple):
+            return self._display(node, passed=True)
+        return self._evaluate(node)
 
     def _datum(self, value: Any) -> Any:
         if isinstance(value, Function | host.Module):
@@ -219,13 +231,18 @@ class Expressions(References):
     def _conditional(self, node: ast.IfExp) -> Any:
         test = self._plain(node.test)
         if test is not DEFERRED:
-            return self._plain(node.body if test else node.orelse)
+            chosen = node.body if test else node.orelse
+            # Where an answer decides, the first run has asked for both, as plain values.
+            return (self._evaluate if self._is_host_only(node.test) else self._plain)(chosen)
         self._plain(node.body)
         self._plain(node.orelse)
         return DEFERRED
 
     def _subscript(self, node: ast.Subscript) -> Any:
-        owner, index = self._plain(node.value), self._plain(node.slice)
+        return self._unchanged(self._item(node, self._plain(node.value)))
+
+    def _item(self, node: ast.Subscript, owner: Any) -> Any:
+        index = self._plain(node.slice)
         if owner is DEFERRED or index is DEFERRED:
             return DEFERRED
         if isinstance(owner, type):
@@ -235,7 +252,7 @@ class Expressions(References):
         result = owner[index]
         if isinstance(index, slice):
             self._spend(len(result))
-        return self._unchanged(result)
+        return result
 
     def _slice(self, node: ast.Slice) -> Any:
         parts = [None if x is None else self._plain(x) for x in (node.lower, node.upper, node.step)]

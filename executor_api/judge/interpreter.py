@@ -141,7 +141,7 @@ class Interpreter(Expressions):
 
     def _bindable(self, node: ast.expr) -> Any:
         """Evaluate what a name may stand for: plain data, or a function of the program's."""
-        value = self._evaluate(node)
+        value = self._handed_on(node)
         if isinstance(value, Reference):
             self._check_stateless(value)
         return value
