@@ -151,7 +151,7 @@ class CallSpec(_Model):
 
     @model_validator(mode="after")
     def _one_form_of_arguments(self) -> Self:
-        if self.args_literal is not None and "args" in self.model_fields_set:
+        if self.args_literal is not None and self.args:
             raise ValueError("give either 'args' or 'args_literal', not both")
         return self
 

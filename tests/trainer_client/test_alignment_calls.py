@@ -4,6 +4,7 @@ import pytest
 
 from executor_api.wire import AssertTest, CallSpec, CallTest
 from trainer_client.alignment.calls import call_of
+from trainer_client.alignment.sample import AlignmentSample
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,16 @@ from trainer_client.alignment.calls import call_of
 )
 def test_an_assertion_about_a_call_is_that_call(code: str, call: CallSpec) -> None:
     assert call_of(AssertTest(kind="assert", code=code)) == call
+
+
+def test_a_question_about_any_call_survives_its_way_as_json() -> None:
+    for call in (
+        CallSpec(function="f", args=[1]),
+        CallSpec(function="f", args_literal="({1},)"),
+        CallSpec(function="f"),
+    ):
+        sample = AlignmentSample(program="", call=call, variables={"x": "1"})
+        assert AlignmentSample.model_validate_json(sample.model_dump_json()) == sample
 
 
 @pytest.mark.parametrize(
