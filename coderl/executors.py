@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from trainer_client.client import ExecutorClient
-from trainer_client.config import ExecutorConfig
+from trainer_client.config import ConfigError, ExecutorConfig
 from trainer_client.local_executor import running_executor
 
 __all__ = ["executor_config", "with_client"]
@@ -37,8 +37,13 @@ def with_client(
     """Do the work with a client of the executor. ``log``: where one started here writes; nowhere
     that lasts where None."""
 
+    try:
+        key = config.api_key
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+
     async def go(urls: list[str]) -> T:
-        async with ExecutorClient(urls, config.api_key) as client:
+        async with ExecutorClient(urls, key) as client:
             return await work(client)
 
     with (

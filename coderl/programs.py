@@ -134,9 +134,10 @@ def _validated(model: type[M], fields: dict[str, Any]) -> M:
 
 def _remote(url: str, ask: "Callable[[ExecutorClient], Awaitable[list[M]]]") -> M:
     from trainer_client import ExecutorClient, ExecutorError
+    from trainer_client.config import ExecutorConfig
 
     async def go() -> M:
-        async with ExecutorClient(url, os.environ.get("CODERL_API_KEY")) as client:
+        async with ExecutorClient(url, ExecutorConfig().api_key) as client:
             return (await ask(client))[0]
 
     try:

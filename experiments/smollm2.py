@@ -56,6 +56,7 @@ def train(arm: str, seed: int, options: argparse.Namespace) -> Path:
         data = {"type": "dataset", "name": options.mbpp, "format": "mbpp", "split": "train"}
         fields: list[object] = ["--data", json.dumps(data), "--evaluation", "{}"]
         fields += ["--seed", seed, "--grpo.max_steps", options.steps, "--output_dir", output]
+        fields += ["--resume"] * any(output.glob("checkpoint-*"))
         coderl("train", RECIPE, *ARMS[arm], *fields)
         done.touch()
     return output

@@ -30,12 +30,13 @@ find_mirror() {
   [ -n "$MIRROR" ] || die "apt names no Debian mirror: set DEBIAN_MIRROR to the address of one"
 }
 
-# Cloud images name a list of mirrors instead (mirror+file:…): then it is Debian's own.
+# Debian's cloud images name a list of mirrors instead (mirror+file:…): then it is Debian's own.
 apt_mirror() {
   local named
   named=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages')
   grep -m 1 '^https\?:.*/debian/\?$' <<<"$named" ||
-    { grep -q '^mirror+file:' <<<"$named" && echo http://deb.debian.org/debian; } || true
+    { grep -q '^mirror+file:' <<<"$named" && grep -qx ID=debian /etc/os-release &&
+      echo http://deb.debian.org/debian; } || true
 }
 
 apt_install() {

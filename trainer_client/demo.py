@@ -7,6 +7,7 @@ the paired intervals of these numbers support.
 
 import asyncio
 import random
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from trainer_client.statistics import bootstrap, paired_difference
 __all__ = ["main"]
 
 RECIPE = Path("recipes/micro.yaml")
+OUTPUT = Path("runs/demo")
 HELD_OUT_SEED = 1_000_003
 SAMPLED = Sampling(samples=2, temperature=1.0, max_new_tokens=48, seed=1)
 GREEDY = Sampling(samples=1, temperature=0.0, max_new_tokens=48)
@@ -76,7 +78,9 @@ def main(
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     console = Console()
     try:
-        demo(load_recipe(recipe, overrides or []), problems, console)
+        chosen = load_recipe(recipe, ["--output_dir", str(OUTPUT), *(overrides or [])])
+        _clear(chosen)
+        demo(chosen, problems, console)
     except (ConfigError, DataError, ExecutorError, ExecutorNotReady, NoVerdicts) as error:
         console.print(Text.assemble(("The demo cannot run: ", "bold red"), str(error)))
         if isinstance(error, ExecutorNotReady):
@@ -89,10 +93,19 @@ def main(
         raise typer.Exit(1) from None
 
 
+def _clear(recipe: Recipe) -> None:
+    """A demo that was interrupted left a checkpoint; the next one begins anew."""
+    if recipe.output_dir == OUTPUT and not recipe.resume:
+        for checkpoint in OUTPUT.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+
+
 def demo(recipe: Recipe, count: int, console: Console) -> Report:
     """Evaluate, train, evaluate, report. Raises ``Interrupted``."""
+    from trainer_client.training.planning import plan
     from trainer_client.training.train import run
 
+    plan(recipe)  # what is wrong with it is said before anything starts
     began = time.monotonic()
     held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)
     with running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls:

@@ -88,7 +88,7 @@ async def write_programs(
     codes = [extract(completion) or "" for completion in completions]
     results = await _execute(executor, list(zip(owners, codes, strict=True)))
     rollouts = [
-        Rollout(problem.id, code, problem.tests, result)
+        Rollout(problem.id, problem.program(code).code, problem.tests, result)
         for problem, code, result in zip(owners, codes, results, strict=True)
     ]
     return Programs(_grouped(rollouts, sampling.samples))

@@ -1,6 +1,5 @@
 """Load the policy that a recipe names, and its tokenizer."""
 
-import contextlib
 import importlib.util
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,31 +78,43 @@ def _separate_pad(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | N
 def _converted(config: GgufModel, base: Path) -> Path:
     """A trainable checkpoint made from the GGUF file, once per ``base``; several processes may try
     at the same time. Raises ``ConfigError`` where ``base`` is there and made from another file."""
-    file = _gguf_file(config)
-    if (base / "config.json").is_file():
-        _check_made_from(file, base)
+    if _is_there(base):
+        _check_made_from(config, base)
         return base
+    file = _gguf_file(config)
     base.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=base.parent, prefix=".base-") as scratch:
         made = Path(scratch) / "base"
         _convert(file, made)
         (made / MADE_FROM).write_text(_identity(file), encoding="utf-8")
-        with contextlib.suppress(OSError):  # another process was sooner
+        try:
             made.rename(base)
-    _check_made_from(file, base)
+        except OSError:
+            if not _is_there(base):  # made by another process meanwhile
+                raise
+    _check_made_from(config, base)
     return base
 
 
 MADE_FROM = "made_from.txt"
 
 
+def _is_there(base: Path) -> bool:
+    return (base / "config.json").is_file()
+
+
 def _identity(file: Path) -> str:
-    return f"{file.resolve()}, {file.stat().st_size} bytes\n"
+    return f"{file.name}, {file.stat().st_size} bytes\n"
 
 
-def _check_made_from(file: Path, base: Path) -> None:
+def _check_made_from(config: GgufModel, base: Path) -> None:
+    """As far as can be seen: the file may be gone."""
     record = base / MADE_FROM
-    if not record.is_file() or record.read_text(encoding="utf-8") != _identity(file):
+    try:
+        file = _gguf_file(config)
+    except ConfigError:
+        return
+    if record.is_file() and record.read_text(encoding="utf-8") != _identity(file):
         raise ConfigError(
             f"model is {str(file)!r}, but {base} was made from another file; remove it, or choose "
             "another output_dir"

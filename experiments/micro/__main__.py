@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -58,6 +59,7 @@ def _run(arm: str, seed: int, url: str, options: argparse.Namespace) -> bool:
     if complete and not options.again:
         return True
     result.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(output, ignore_errors=True)  # of a run that was broken off
     output.mkdir(parents=True, exist_ok=True)
     words = map(str, [arm, seed, split, start, output, url, result])
     began = time.monotonic()

@@ -99,7 +99,6 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
         (["--executor.url", "localhost:8000"], r"executor.url.*give it as http://HOST:PORT"),
         (["--executor.url", "http://a:1,"], r"executor.url.*endpoint ''"),
         (["--executor.url", "[]"], r"executor.url is .*give the address of an executor, or 'auto'"),
-        (["--model.dtype", "bfloat16"], "model.dtype is 'bfloat16', which rounds .* or lora"),
         (["--optimizer", "muon", "--lora.r", "8"], "optimizer.type is 'muon' and lora is given"),
         (["--alignment.questions.format", "json"], "'json' does not ask for exceptions"),
         (

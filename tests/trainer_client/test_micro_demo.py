@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.service import KEY, Service
 from trainer_client.config import load_recipe
-from trainer_client.demo import demo, main
+from trainer_client.demo import OUTPUT, _clear, demo, main
 from trainer_client.training import train
 from trainer_client.training.train import RunResult
 
@@ -19,10 +19,25 @@ APP.command()(main)
 
 
 def test_what_it_cannot_do_is_said_without_advice_on_something_else() -> None:
-    result = CliRunner().invoke(APP, ["--", "--model", "{type: hf, path: x}"])
+    words = ["--output_dir", "no/such", "--model", "{type: hf, path: x}"]
+    result = CliRunner().invoke(APP, ["--", *words])
     assert result.exit_code == 1
     assert "The demo cannot run: model.type is 'hf': the demo needs 'micro'" in result.stdout
     assert "gVisor" not in result.stdout
+
+
+def test_what_an_interrupted_demo_left_is_cleared_unless_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(Path("recipes/micro.yaml"), ["--output_dir", str(OUTPUT)])
+    monkeypatch.chdir(tmp_path)
+    for where in (OUTPUT, Path("mine")):
+        (where / "checkpoint-3").mkdir(parents=True)
+    _clear(recipe.model_copy(update={"resume": True}))
+    _clear(recipe.model_copy(update={"output_dir": Path("mine")}))
+    assert (OUTPUT / "checkpoint-3").is_dir() and Path("mine/checkpoint-3").is_dir()
+    _clear(recipe)
+    assert not (OUTPUT / "checkpoint-3").exists()
 
 
 @pytest.mark.gvisor

@@ -47,9 +47,12 @@ def test_all_weights_are_trained_in_float32(
 def test_a_base_made_from_another_file_is_not_taken_for_this_one(tmp_path: Path) -> None:
     file = tmp_path / "model.gguf"
     file.touch()
-    save_tiny_policy(tmp_path / "base")
+    base = save_tiny_policy(tmp_path / "base")
+    (base / "made_from.txt").write_text("other.gguf, 3 bytes\n")
     with pytest.raises(ConfigError, match="was made from another file; remove it"):
-        load_policy(GgufModel(type="gguf", file=file), tmp_path / "base")
+        load_policy(GgufModel(type="gguf", file=file), base)
+    file.unlink()
+    assert load_policy(GgufModel(type="gguf", file=file), base)[0].config.vocab_size > 0
 
 
 @pytest.mark.slow

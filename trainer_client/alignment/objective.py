@@ -10,7 +10,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.store import SampleStore
 from trainer_client.config import AlignmentConfig, ConfigError
 
-__all__ = ["Alignment"]
+__all__ = ["Alignment", "prebuilt_samples"]
 
 
 class Alignment:
@@ -29,8 +29,7 @@ class Alignment:
         self.tracer = tracer
         self.store = store
         self.pool = AlignmentPool(config.pool_size, seed, config.choose)
-        if config.prebuilt is not None:
-            self.pool.replace(self._prebuilt())
+        self.pool.replace(prebuilt_samples(config))
 
     @property
     def on_policy(self) -> bool:
@@ -53,12 +52,15 @@ class Alignment:
         if write and self.store is not None:
             self.store.append(step, outcomes)
 
-    def _prebuilt(self) -> list[AlignmentSample]:
-        assert self.config.prebuilt is not None
-        try:
-            found = load_samples(self.config.prebuilt)
-        except ValueError as error:
-            raise ConfigError(f"alignment.prebuilt: {error}") from None
-        if not found:
-            raise ConfigError(f"alignment.prebuilt is {str(self.config.prebuilt)!r}: it is empty")
-        return found
+
+def prebuilt_samples(config: AlignmentConfig) -> list[AlignmentSample]:
+    """Those that the recipe names, none where it names none. Raises ``ConfigError``."""
+    if config.prebuilt is None:
+        return []
+    try:
+        found = load_samples(config.prebuilt)
+    except ValueError as error:
+        raise ConfigError(f"alignment.prebuilt: {error}") from None
+    if not found:
+        raise ConfigError(f"alignment.prebuilt is {str(config.prebuilt)!r}: it is empty")
+    return found

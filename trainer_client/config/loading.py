@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.config.data import DatasetData, JsonlData
-from trainer_client.config.models import MicroModel
 from trainer_client.config.recipe import SHORT, Muon, Recipe
 from trainer_client.config.section import ConfigError
 from trainer_client.data.files import is_readable
@@ -163,11 +162,6 @@ def _field_or_default(recipe: Recipe, name: str) -> Any:
 
 def _check_lora(recipe: Recipe) -> None:
     if recipe.lora is None:
-        if not isinstance(recipe.model, MicroModel) and recipe.model.dtype == "bfloat16":
-            raise ConfigError(
-                "model.dtype is 'bfloat16', which rounds updates of less than about 1/256 of a "
-                "weight away; use 'auto' (grpo.bf16 computes in bfloat16 all the same), or lora"
-            )
         return
     if isinstance(recipe.optimizer, Muon):
         raise ConfigError("optimizer.type is 'muon' and lora is given; use 'adamw' with LoRA")

@@ -135,7 +135,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row | RowError]]:
         from pyarrow import parquet
     except ImportError:
         raise DataError(
-            f"{path}: Parquet needs pyarrow; install it: pip install 'coderl-plus[trainer]'"
+            f"{path}: Parquet needs pyarrow; install it: pip install 'coderl-plus[eval]'"
         ) from None
     number = 0
     try:

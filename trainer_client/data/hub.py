@@ -24,7 +24,7 @@ def _loaded(name: str, split: str | None) -> dict[str, Any]:
     except ImportError:
         raise DataError(
             f"{name}: no such file, and data sets of the hub need the trainer: "
-            "pip install 'coderl-plus[trainer]'"
+            "pip install 'coderl-plus[eval]'"
         ) from None
     path, _, configuration = name.partition("@")
     try:

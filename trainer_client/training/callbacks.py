@@ -152,6 +152,8 @@ class StopOnInterrupt(TrainerCallback):
     def __init__(self, accelerator: Accelerator) -> None:
         self._accelerator = accelerator
         self.interrupted = False
+        """Once all processes know; ``_noted`` as soon as this one does."""
+        self._noted = False
         self._previous: dict[int, Any] = {}
 
     def on_train_begin(
@@ -164,7 +166,7 @@ class StopOnInterrupt(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         # A signal may reach one process alone, or others a step later: all stop together.
-        noted = torch.tensor([int(self.interrupted)], device=self._accelerator.device)
+        noted = torch.tensor([int(self._noted)], device=self._accelerator.device)
         self.interrupted = bool(self._accelerator.gather(noted).any())
         if self.interrupted:
             control.should_save = control.should_training_stop = True
@@ -175,6 +177,6 @@ class StopOnInterrupt(TrainerCallback):
             signal.signal(*self._previous.popitem())
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.interrupted = True
+        self._noted = True
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, signal.default_int_handler)

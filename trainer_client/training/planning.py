@@ -18,12 +18,14 @@ from trl.import_utils import is_vllm_available
 
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
+from trainer_client.alignment.objective import prebuilt_samples
 from trainer_client.config import (
     ConfigError,
     DataConfig,
     DatasetData,
     JsonlData,
     MicroData,
+    MicroModel,
     Recipe,
 )
 from trainer_client.data.problem import load_problems
@@ -61,7 +63,9 @@ def plan(recipe: Recipe) -> Plan:
             f"executor.url is 'auto', but {arguments.world_size} processes train: each would start "
             "an executor of its own; start one with `coderl serve` and give its address"
         )
+    _warn_of_rounding(recipe)
     if recipe.alignment.enabled:
+        prebuilt_samples(recipe.alignment)
         alignment_groups(arguments, recipe.alignment, arguments.world_size)
     if recipe.grpo.get("use_vllm") and not is_vllm_available():
         raise ConfigError(
@@ -81,6 +85,20 @@ def plan(recipe: Recipe) -> Plan:
         resume_from=_resume_from(recipe),
         api_key=recipe.executor.api_key,
     )
+
+
+def _warn_of_rounding(recipe: Recipe) -> None:
+    coarse = not isinstance(recipe.model, MicroModel) and recipe.model.dtype == "bfloat16"
+    if coarse and recipe.lora is None and _is_first_process():
+        print(
+            "model.dtype is 'bfloat16': updates of less than about 1/256 of a weight are rounded "
+            "away; 'auto' keeps float32 weights (grpo.bf16 computes in bfloat16 all the same)",
+            file=sys.stderr,
+        )
+
+
+def _is_first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def _check_size(train: Dataset, arguments: GRPOConfig) -> None:
@@ -154,7 +172,7 @@ def _dataset(config: DataConfig) -> Dataset:
         return to_dataset(problems, config.style, config.instruction)
     if isinstance(config, DatasetData):
         selection = selected(config)
-        if int(os.environ.get("RANK", "0")) == 0:
+        if _is_first_process():
             print(f"{config.name}: {selection}", file=sys.stderr)
         return to_dataset(selection.kept, config.style, config.instruction)
     return _micro_dataset(config)
