@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class Plan:
 
 def plan(recipe: Recipe) -> Plan:
     """Check what can be checked and load the data. Raises ``ConfigError`` and ``DataError``."""
+    _quiet()
     arguments = _arguments(recipe)
     if arguments.world_size > 1 and recipe.executor.url == "auto":
         raise ConfigError(
@@ -85,6 +87,14 @@ def plan(recipe: Recipe) -> Plan:
         resume_from=_resume_from(recipe),
         api_key=recipe.executor.api_key,
     )
+
+
+def _quiet() -> None:
+    """No usage telemetry, and no warnings that a user can do nothing about: forks from the
+    tokenizers, a name of transformers' that TRL still uses."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
 
 
 def _warn_of_rounding(recipe: Recipe) -> None:

@@ -7,9 +7,7 @@ with ``executor.url`` set, so that all of them share one executor.
 
 import asyncio
 import contextlib
-import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +85,6 @@ def main(recipe: Path, overrides: Sequence[str] = ()) -> int:
 
 def run(recipe: Recipe) -> RunResult:
     """Train as the recipe says. The executor, if ``auto``, lives exactly as long as this call."""
-    _quiet()
     set_seed(recipe.seed)
     planned = plan(recipe)
     base = recipe.output_dir / "base"
@@ -166,14 +163,6 @@ def build_trainer(planned: Plan, policy: Policy, client: ExecutorClient) -> Code
     if alignment is not None:
         trainer.add_callback(PoolCheckpoint(alignment, planned.resume_from))
     return trainer
-
-
-def _quiet() -> None:
-    """No usage telemetry, and no warnings that a user can do nothing about: forks from the
-    tokenizers, a name of transformers' that TRL still uses."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore", ".*gradient_checkpointing.*", FutureWarning)
 
 
 def _algorithm(recipe: Recipe, arguments: GRPOConfig) -> Algorithm | None:
