@@ -85,23 +85,24 @@ async def write_programs(
     """
     owners = [problem for problem in problems for _ in range(sampling.samples)]
     completions = complete(model, tokenizer, [str(prompt(p, "text")) for p in owners], sampling)
-    codes = [extract(completion) or "" for completion in completions]
-    results = await _execute(executor, list(zip(owners, codes, strict=True)))
+    written = [
+        problem.program(extract(completion) or "")
+        for problem, completion in zip(owners, completions, strict=True)
+    ]
+    results = await _execute(executor, written)
     rollouts = [
-        Rollout(problem.id, problem.program(code).code, problem.tests, result)
-        for problem, code, result in zip(owners, codes, results, strict=True)
+        Rollout(program.id, program.code, program.tests, result)
+        for program, result in zip(written, results, strict=True)
     ]
     return Programs(_grouped(rollouts, sampling.samples))
 
 
-async def _execute(
-    executor: Executor, written: Sequence[tuple[Problem, str]]
-) -> list[ExecuteResult]:
+async def _execute(executor: Executor, written: Sequence[ExecuteProgram]) -> list[ExecuteResult]:
     """Each different program of a problem once: a policy repeats itself."""
-    distinct = {(problem.id, code): problem.program(code) for problem, code in written}
+    distinct = {(program.id, program.code): program for program in written}
     answered = await executor.execute(list(distinct.values()), deadline_seconds=DEADLINE_SECONDS)
     results = dict(zip(distinct, answered, strict=True))
-    return [results[problem.id, code] for problem, code in written]
+    return [results[program.id, program.code] for program in written]
 
 
 def ask(
