@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from trainer_client.data.errors import BadRow, DataError, RowError, shown
 
-__all__ = ["MAX_ROW_BYTES", "Row", "is_readable", "parse_json", "read_rows", "scan"]
+__all__ = ["MAX_ROW_BYTES", "Row", "is_readable", "names_file", "parse_json", "read_rows", "scan"]
 
 Row = dict[str, Any]
 
@@ -71,6 +71,15 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deeply for JSON") from None
     except ValueError as error:  # integers of more than 4,300 digits
         raise ValueError(f"not readable ({error})") from None
+
+
+def names_file(name: str) -> bool:
+    """Whether there is a file of this name, or it is meant for one: names on the hub are ``name``
+    and ``owner/name``, and may have dots."""
+    path = Path(name)
+    if path.exists():
+        return path.is_file()
+    return name.count("/") > 1 or name.startswith((".", "/", "~")) or is_readable(path)
 
 
 def is_readable(path: Path) -> bool:

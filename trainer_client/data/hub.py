@@ -23,7 +23,7 @@ def _loaded(name: str, split: str | None) -> dict[str, Any]:
         from datasets import load_dataset
     except ImportError:
         raise DataError(
-            f"{name}: no such file, and data sets of the hub need the trainer: "
+            f"{name}: no such file, and data sets of the hub need the package datasets: "
             "pip install 'coderl-plus[eval]'"
         ) from None
     path, _, configuration = name.partition("@")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer_client.data.errors import DataError
-from trainer_client.data.files import is_readable, read_rows
+from trainer_client.data.files import names_file, read_rows
 from trainer_client.data.formats import load
 from trainer_client.data.hub import hub_rows
 from trainer_client.data.problem import Problem, of_split
@@ -194,7 +194,7 @@ def _micro(place: str, options: Options) -> Questions:
 
 def _rows(place: str, split: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of a file, or of a folder or a data set of the hub, which alone have splits."""
-    if _is_file(Path(place)):
+    if names_file(place):
         if split is not None:
             raise EvalError(
                 f"--split is {split!r}, but the rows of {place} do not say of which split they "
@@ -207,11 +207,6 @@ def _rows(place: str, split: str | None) -> Iterator[tuple[int, dict[str, Any]]]
             if isinstance(row, Exception):
                 raise DataError(f"{place}, row {number}: {row}")
             yield number, row
-
-
-def _is_file(path: Path) -> bool:
-    """Or is meant to be one. Names on the hub may have dots, as in ``owner/name-v1.5``."""
-    return path.is_file() or (is_readable(path) and not path.is_dir())
 
 
 def _asked(make: Callable[[Rows, str, Options], list[Case]]) -> Callable[[str, Options], Questions]:

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from trainer_client.data.errors import BadRow, DataError, RowError
-from trainer_client.data.files import Row, is_readable, read_rows, scan
+from trainer_client.data.files import Row, names_file, read_rows, scan
 from trainer_client.data.formats import (
     apps,
     coderl,
@@ -85,7 +85,7 @@ def collect(
     path, name = Path(path_or_hub_name), str(path_or_hub_name)
     found = Collection()
     parts: Iterable[tuple[str, Iterator[tuple[int, Row | RowError]]]]
-    if _is_file(path, name):
+    if names_file(name):
         parts, source = [("", scan(path))], path.name.split(".")[0]
     else:
         from trainer_client.data.hub import hub_rows
@@ -108,13 +108,6 @@ _LOOKED_AT = 8
 
 def _converter(chosen: Format, source: str, split: str) -> Callable[[Row, int], Problem | None]:
     return lambda row, number: chosen(row, number, source, split)
-
-
-def _is_file(path: Path, name: str) -> bool:
-    """Or is meant to be one: names on the hub are ``name`` and ``owner/name``."""
-    if path.exists():
-        return path.is_file()
-    return name.count("/") > 1 or name.startswith((".", "/", "~")) or is_readable(path)
 
 
 def _named(name: str) -> Format:
