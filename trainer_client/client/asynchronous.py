@@ -25,7 +25,7 @@ from executor_api.wire import (
 )
 from trainer_client.client import encoding, responses
 from trainer_client.client.delivery import Call, Courier, Delivery, Patience, together
-from trainer_client.client.endpoints import Endpoint, EndpointPool
+from trainer_client.client.endpoints import Endpoint, EndpointPool, is_api_key
 from trainer_client.client.exceptions import ExecutorError, ProtocolError
 from trainer_client.client.responses import ResultT
 from trainer_client.client.stats import ClientStats, Recorder
@@ -317,7 +317,7 @@ def _same_contract(response: httpx.Response) -> VersionInfo:
 def _auth_headers(api_key: str | None) -> dict[str, str]:
     if api_key is None:
         return {}
-    if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+    if not api_key or not is_api_key(api_key):
         raise ValueError("api_key must be printable ASCII without spaces; strip its line end?")
     return {"Authorization": f"Bearer {api_key}"}
 

@@ -269,6 +269,11 @@ class EndpointPool:
         )
 
 
+def is_api_key(text: str) -> bool:
+    """Whether it can be sent as one: printable ASCII without spaces."""
+    return text.isascii() and text.isprintable() and " " not in text
+
+
 def checked_url(url: str) -> str:
     """Without its last slash. Raises ``ValueError`` for what is no address of an executor."""
     try:

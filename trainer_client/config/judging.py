@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from trainer_client.client.endpoints import checked_url
+from trainer_client.client.endpoints import checked_url, is_api_key
 from trainer_client.config.section import ConfigError, Section
 
 __all__ = ["ExecutorConfig", "RewardConfig"]
@@ -45,7 +45,7 @@ class ExecutorConfig(Section):
     def api_key(self) -> str | None:
         """From the environment; None where it is unset or empty. Raises ``ConfigError``."""
         key = os.environ.get(self.api_key_env, "").strip()
-        if not key.isascii() or not key.isprintable() or " " in key:
+        if not is_api_key(key):
             raise ConfigError(
                 f"the environment variable {self.api_key_env} holds no API key: a key is printable "
                 "ASCII without spaces; set it again, or unset it"
