@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from experiments.micro.design import ARMS, HYPOTHESES, start_of
-from experiments.micro.measure import SURFACES
 from trainer_client.config import ExecutorConfig
 from trainer_client.local_executor import running_executor
 
@@ -52,7 +51,7 @@ def _run(arm: str, seed: int, url: str, options: argparse.Namespace) -> bool:
     """Whether the run's result is there now."""
     split = options.split
     result = RESULTS / split / f"{arm}-{seed}.json"
-    kind = arm if arm in SURFACES else start_of(arm)
+    kind = start_of(arm)
     start, output = RUNS / f"{kind}-{seed}", RUNS / split / f"{arm}-{seed}"
     # Of a start the model is needed too.
     complete = result.is_file() and (arm != kind or (start / f"questions_{split}.jsonl").is_file())

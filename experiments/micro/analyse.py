@@ -108,7 +108,7 @@ def effects_table(results: dict[str, dict[int, Result]], baseline: str) -> str:
     first = results.get(baseline, {})
     for arm, runs in _ordered(results):
         shared = sorted(runs.keys() & first.keys())
-        same_start = (baseline if baseline in SURFACES else start_of(baseline)) == start_of(arm)
+        same_start = start_of(baseline) == start_of(arm)
         if arm == baseline or arm in SURFACES or not same_start or not shared:
             continue
         found = [_difference(runs, first, shared, measure) for measure in MEASURES]

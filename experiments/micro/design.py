@@ -63,8 +63,8 @@ def phases(seed: int, commented: bool) -> tuple[Phase, ...]:
 
 
 def start_of(arm: str) -> str:
-    """The name of the warm start of an arm."""
-    return "start_commented" if arm.startswith(COMMENTED) else "start"
+    """The name of the warm start of an arm; of a start its own."""
+    return "start_commented" if COMMENTED in arm else "start"
 
 
 def _aligned(code: int, asked: int, **alignment: Any) -> Fields:
