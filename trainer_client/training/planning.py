@@ -74,18 +74,22 @@ def plan(recipe: Recipe) -> Plan:
             "grpo.use_vllm is true, but no vllm is installed that TRL works with: pip install "
             "'trl[vllm]', or remove grpo.use_vllm to generate with transformers"
         )
-    held_out = recipe.evaluation.data
+    extract = resolve_extract(recipe.reward.extract)
+    format = _format(recipe.alignment.questions.format)
+    resume_from, api_key = _resume_from(recipe), recipe.executor.api_key
+    # The data last: large sets take minutes to read and filter.
     train = _dataset(recipe.data)
     _check_size(train, arguments)
+    held_out = recipe.evaluation.data
     return Plan(
         recipe=recipe,
         arguments=arguments,
-        extract=resolve_extract(recipe.reward.extract),
-        format=_format(recipe.alignment.questions.format),
+        extract=extract,
+        format=format,
         train=train,
         held_out=None if held_out is None else _dataset(held_out),
-        resume_from=_resume_from(recipe),
-        api_key=recipe.executor.api_key,
+        resume_from=resume_from,
+        api_key=api_key,
     )
 
 
