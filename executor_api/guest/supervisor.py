@@ -9,6 +9,7 @@ it does neither.
 import collections
 import contextlib
 import gc
+import itertools
 import json
 import os
 import select
@@ -239,7 +240,7 @@ class Supervisor:
                 for folder in _SCRATCH:
                     self._empty(folder)
             return True, None
-        except (OSError, RecursionError, TimeoutError) as error:
+        except OSError as error:
             return False, f"{type(error).__name__}: {error}"
 
     def _empty(self, folder):
@@ -280,7 +281,25 @@ def _remove(path):
     except NotADirectoryError:
         os.unlink(path)
     except OSError:
-        shutil.rmtree(path)
+        _remove_folder(path)
+
+
+def _remove_folder(path):
+    """However deep it is: a folder's folders are moved out of it before it goes."""
+    heap = tempfile.mkdtemp(dir=os.path.dirname(path))
+    names = (os.path.join(heap, str(number)) for number in itertools.count())
+    left = [next(names)]
+    os.rename(path, left[0])
+    while left:
+        folder = left.pop()
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                left.append(next(names))
+                os.rename(entry.path, left[-1])
+            else:
+                os.unlink(entry.path)
+        os.rmdir(folder)
+    os.rmdir(heap)
 
 
 def _stamp(folder):

@@ -263,6 +263,14 @@ SERVED = {
     ),
     "a byte order mark": (_program(code="\ufeffprint()"), "compile_error"),
     "another encoding": (_program(code="# coding: utf-7\n+AGE-"), "compile_error"),
+    "folders in folders, before the next process": (
+        _program(
+            code="import os\nfor _ in range(3000):\n    os.mkdir('a')\n    os.chdir('a')",
+            isolation="test",
+            tests=[STDIO, STDIO],
+        ),
+        "accepted",
+    ),
     "a deep program": (_program(code="(" * 100_000), "compile_error"),
     "a long sum": (_program(code="x = " + "+".join(["1"] * 100_000)), "compile_error"),
     "lambdas": (_program(code="x = " + "lambda:" * 100_000 + "1"), "compile_error"),
