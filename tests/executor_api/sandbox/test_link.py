@@ -76,3 +76,27 @@ async def test_a_job_that_does_not_say_that_it_is_clean(supervisor_says: Says) -
     link = await supervisor_says(TEST, {"op": "done", "job": 1})
     await _run(link)
     assert not link.clean
+
+
+async def test_text_travels_in_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Escaped it would take three times as much, and a batch that was admitted not fit."""
+    runtime, sent = ProcessRuntime(), 0
+    try:
+        sandbox = await runtime.start()
+        send = sandbox.send
+
+        async def counted(data: bytes) -> None:
+            nonlocal sent
+            sent += len(data)
+            await send(data)
+
+        monkeypatch.setattr(sandbox, "send", counted)
+        code = "print(len(input()))"
+        tests = [{"kind": "stdio", "stdin": "é" * 100_000}]
+        (seen,) = await Link(sandbox).run(
+            code, tests, ExecuteLimits(), isolation="program", program_seconds=10
+        )
+    finally:
+        await runtime.close()
+    assert seen.stdout == "100000\n"
+    assert sent < 2 * 100_000 + 1000
