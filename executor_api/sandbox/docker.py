@@ -66,6 +66,7 @@ class DockerRuntime:
         self._number = 0
         self._body = create_body(image)
         self._client: docker.APIClient | None = None
+        self._starting: set[asyncio.Task[DockerSandbox]] = set()
         self._live: set[DockerSandbox] = set()
         self._debris = Debris(self._remove)
 
@@ -87,6 +88,14 @@ class DockerRuntime:
         return RuntimeInfo(version=f"docker {version} with runsc")
 
     async def start(self) -> "DockerSandbox":
+        """A call in a thread cannot be broken off: who is cancelled leaves a start that goes on,
+        and whose sandbox ``close`` stops."""
+        starting = asyncio.create_task(self._start())
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        return await asyncio.shield(starting)
+
+    async def _start(self) -> "DockerSandbox":
         try:
             api = await asyncio.to_thread(self._api)
             name = await self._create(api)
@@ -128,6 +137,7 @@ class DockerRuntime:
         )
 
     async def close(self) -> None:
+        await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(sandbox.stop() for sandbox in tuple(self._live)))
         await self._debris.close()
         if self._client is not None:

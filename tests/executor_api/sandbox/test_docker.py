@@ -144,3 +144,18 @@ async def test_sweeps_up_what_a_dead_service_left(
     await other.close()
     with pytest.raises(SandboxDied, match="the container is gone"):
         await sandbox.inspect()
+
+
+@pytest.mark.docker
+async def test_a_start_broken_off_leaves_nothing(evaluator_image: str) -> None:
+    prefix = "coderl-sandbox-cancelled-"
+    runtime = DockerRuntime(image=evaluator_image, prefix=prefix)
+    starts = [asyncio.create_task(runtime.start()) for _ in range(3)]
+    for start in starts:
+        await asyncio.sleep(0.05)  # each at another point
+        start.cancel()
+    await asyncio.wait(starts)
+    assert all(start.cancelled() for start in starts)
+    api = runtime._api()
+    await runtime.close()
+    assert not api.containers(all=True, filters={"name": prefix})
