@@ -1,6 +1,6 @@
 """Tables and plots of the runs in ``results/``, into docs/results.md between its marks.
 
-    python -m experiments.micro.analyse [--split development]
+    python -m experiments.micro.analyse [--table development]
 
 The unit is the seed: another warm start, other training problems, other held-out problems. Arms
 are compared within a seed, so the intervals are those of a paired t test over the seeds.
@@ -27,6 +27,12 @@ BASELINES = ("start", "start_commented", "grpo", "commented_grpo")
 FURTHER = ("grpo_few", "default")
 """Baselines whose tables are folded up."""
 SMOOTH = 25
+TABLES = {
+    "held_out": ("held_out", range(1, 6)),
+    "development": ("development", range(100, 200)),
+    "confirmation": ("held_out", range(6, 11)),
+}
+"""The split and the seeds of each: those on which something was chosen say nothing for it."""
 DRAWN = {"held_out": ("grpo", "grpo_few", "paper", "default", "alignment_alone")}
 """Arms with a curve, where all would be a tangle."""
 
@@ -78,12 +84,14 @@ def effect(values: Sequence[float]) -> Effect:
     return Effect(mean, mean - half, mean + half, mean / spread if spread else 0.0, len(data))
 
 
-def load(split: str) -> dict[str, dict[int, Result]]:
+def load(table: str) -> dict[str, dict[int, Result]]:
     """Arm → seed → result."""
+    split, seeds = TABLES[table]
     found: defaultdict[str, dict[int, Result]] = defaultdict(dict)
     for path in sorted((RESULTS / split).glob("*.json")):
         result = Result.model_validate_json(path.read_text(encoding="utf-8"))
-        found[result.arm][result.seed] = result
+        if result.seed in seeds:
+            found[result.arm][result.seed] = result
     return found
 
 
@@ -196,12 +204,12 @@ def _folded(table: str, baseline: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--split", choices=["held_out", "development"], default="held_out")
-    split = parser.parse_args().split
-    results = load(split)
-    image = IMAGES / f"micro-{split}.png"
+    parser.add_argument("--table", choices=[*TABLES], default="held_out")
+    table = parser.parse_args().table
+    results = load(table)
+    image = IMAGES / f"micro-{table}.png"
     trained = [arm for arm, _ in _ordered(results) if arm not in SURFACES]
-    draw(results, DRAWN.get(split, trained), image)
+    draw(results, DRAWN.get(table, trained), image)
     parts = [
         means_table(results),
         *(effects_table(results, baseline) for baseline in BASELINES),
@@ -209,7 +217,7 @@ def main() -> None:
         costs_table(results),
         f"![Training curves](images/{image.name})",
     ]
-    put(f"micro {split}", "\n\n".join(filter(None, parts)))
+    put(f"micro {table}", "\n\n".join(filter(None, parts)))
 
 
 if __name__ == "__main__":
