@@ -54,6 +54,17 @@ def test_overrides_reach_any_depth_with_yaml_types(recipe: Path) -> None:
     assert loaded.optimizer.type == "adamw"
 
 
+def test_no_is_text_where_text_is_meant_and_false_where_not(recipe: Path) -> None:
+    words = "--grpo.save_strategy no --grpo.bf16 no --grpo.use_cpu yes --alignment.enabled off"
+    loaded = load_recipe(recipe, words.split())
+    assert loaded.grpo["save_strategy"] == "no"
+    assert (loaded.grpo["bf16"], loaded.grpo["use_cpu"]) == (False, True)
+    assert loaded.alignment.enabled is False
+    save_recipe(loaded, recipe.parent / "again.yaml")
+    again = load_recipe(recipe.parent / "again.yaml")
+    assert again.grpo == loaded.grpo
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

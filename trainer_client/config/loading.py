@@ -55,12 +55,24 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
+_FLOAT, _BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-6`` as text; here it is a number."""
+    """YAML 1.1 reads ``1e-6`` as text and ``no``, which fields of TRL may say, as false. Here they
+    are a number and text."""
+
+    yaml_implicit_resolvers = {
+        first: [resolver for resolver in resolvers if resolver[0] != _BOOL]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+    _FLOAT, re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    _BOOL, re.compile("^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
 )
 
 
@@ -171,7 +183,8 @@ def _check_lora(recipe: Recipe) -> None:
 
 
 def _check_fields(section: str, values: dict[str, Any], kind: type) -> None:
-    """Check names and types against a configuration dataclass of another library."""
+    """Check names and types against a configuration dataclass of another library; values become
+    those of its types."""
     from typing import get_type_hints
 
     hints = {k: v for k, v in get_type_hints(kind).items() if k in kind.__dataclass_fields__}  # type: ignore[attr-defined]
@@ -183,7 +196,7 @@ def _check_fields(section: str, values: dict[str, Any], kind: type) -> None:
                 f"{section}.{name} is {value!r}: {kind.__name__} has no such field; {remedy}"
             )
         try:
-            TypeAdapter(hints[name]).validate_python(value)
+            values[name] = TypeAdapter(hints[name]).validate_python(value)
         except ValidationError as error:
             reason = error.errors(include_url=False)[0]["msg"]
             raise ConfigError(f"{section}.{name} is {value!r}: {reason}") from None
