@@ -14,7 +14,7 @@ from executor_api.duplicates import originals
 from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
 from executor_api.languages import LANGUAGES, NAMES, PYTHON, available, guest_form
 from executor_api.observation import End, Observation, Outcome
-from executor_api.sandbox.link import Link
+from executor_api.sandbox.link import LARGE_ANSWER, Link
 from executor_api.scheduler import DeadlinePassed, Job, Lost, NotReady, Scheduler
 from executor_api.settings import Maxima
 from executor_api.tracing import assemble
@@ -166,15 +166,15 @@ class Executor:
         judged: list[TestResult] = []
         observed: list[Observation] = []
 
-        def judge_all() -> None:
+        async def judge_all() -> None:
             """Judge each test whose last guest test has been observed."""
             while len(judged) < len(plan.slices) and len(observed) >= plan.slices[len(judged)].stop:
                 part = plan.slices[len(judged)]
-                judged.append(plan.judge(len(judged), observed[part]))
+                judged.append(await _judged(plan, len(judged), observed[part]))
 
-        def go_on(observation: Observation) -> bool:
+        async def go_on(observation: Observation) -> bool:
             observed.append(observation)
-            judge_all()
+            await judge_all()
             return not judged or judged[-1].verdict is Verdict.ACCEPTED
 
         started = time.monotonic()
@@ -190,9 +190,9 @@ class Executor:
         )
         observed[:] = seen
         with metrics.JUDGE_SECONDS.time():
-            judge_all()
+            await judge_all()
             judged += [
-                plan.judge(index, _with_rest(observed[plan.slices[index]]))
+                await _judged(plan, index, _with_rest(observed[plan.slices[index]]))
                 for index in range(len(judged), len(program.tests))
             ]
         metrics.PROGRAM_SECONDS.labels("execute").observe(time.monotonic() - started)
@@ -288,6 +288,12 @@ async def _done(job: Job) -> Any:
     if not job.done.done():
         raise DeadlinePassed
     return job.done.result()
+
+
+async def _judged(plan: Plan, index: int, seen: Sequence[Observation]) -> TestResult:
+    judge = partial(plan.judge, index, seen)
+    large = any(one.payload_bytes > LARGE_ANSWER for one in seen)
+    return await asyncio.to_thread(judge) if large else judge()
 
 
 async def _covered(program: ExecuteProgram, link: Link, seen: list[Observation]) -> Covered:

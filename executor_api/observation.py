@@ -64,6 +64,8 @@ class Observation:
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     memory_mb: float = 0.0
+    payload_bytes: int = 0
+    """What it was read from: the reading and the judging take time in proportion."""
 
 
 def from_frame(header: dict[str, Any], payload: bytes, output_bytes: int) -> Observation:
@@ -77,6 +79,7 @@ def from_frame(header: dict[str, Any], payload: bytes, output_bytes: int) -> Obs
         "wall_seconds": float(header["wall"]),
         "memory_mb": float(header["memory"]),
         "cpu_seconds": float(header["cpu"]),
+        "payload_bytes": len(payload),
     }
     try:
         _check_size(payload)

@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from executor_api.guest import frames
@@ -18,6 +19,9 @@ _GRACE_SECONDS = 15.0
 """Beyond the limits the guest enforces itself: forking, cleaning up, a busy machine."""
 
 _READY_SECONDS = 60.0
+
+LARGE_ANSWER = 100_000
+"""Bytes whose reading or judging would hold up other requests."""
 
 
 class Link:
@@ -67,7 +71,7 @@ class Link:
         *,
         isolation: str,
         program_seconds: float,
-        go_on: Callable[[Observation], bool] | None = None,
+        go_on: Callable[[Observation], Awaitable[bool]] | None = None,
         native: dict[str, Any] | None = None,
         files: dict[str, Any] | None = None,
         coverage: bool = False,
@@ -93,9 +97,9 @@ class Link:
         seen: list[Observation] = []
         stopped = False
         while (frame := await self._answer(job, "test", wait)) is not None:
-            seen.append(self._observation(frame, len(seen), len(tests), limits.output_bytes))
+            seen.append(await _observation(frame, len(seen), len(tests), limits.output_bytes))
             if go_on is not None:
-                stopped = not go_on(seen[-1])
+                stopped = not await go_on(seen[-1])
                 await self._send({"op": "stop" if stopped else "next", "job": job})
         if not self.clean and len(seen) < len(tests) and not stopped:
             raise SandboxDied(f"not to be cleaned between two processes of a program: {self.why}")
@@ -109,7 +113,7 @@ class Link:
         frame = await self._answer(job, "trace", wait)
         if frame is None or await self._answer(job, "trace", wait) is not None:
             raise SandboxDied("answered a trace with other than one frame")
-        self._observation((frame[0] | {"index": 0}, b""), 0, 1, 0)  # the header must allow one
+        await _observation((frame[0] | {"index": 0}, b""), 0, 1, 0)  # the header must allow one
         return frame
 
     async def _answer(self, job: int, op: str, wait: float) -> Frame | None:
@@ -122,16 +126,6 @@ class Link:
         self.clean, self.why = header.get("clean") is True, header.get("why")
         self.extra = payload
         return None
-
-    @staticmethod
-    def _observation(frame: Frame, position: int, total: int, output_bytes: int) -> Observation:
-        header, payload = frame
-        if header.get("index") != position or position >= total:
-            raise SandboxDied(f"answered test {header.get('index')!r}, not {position}")
-        try:
-            return from_frame(header, payload, output_bytes)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise SandboxDied(f"malformed header: {error!r}") from None
 
     async def _send(self, header: dict[str, Any], body: Any = None) -> None:
         payload = b"" if body is None else _json(body)
@@ -154,6 +148,17 @@ class Link:
             raise SandboxDied(f"no answer within {wait:.0f} s") from None
         except (ValueError, RecursionError) as error:
             raise SandboxDied(f"malformed frame: {error}") from None
+
+
+async def _observation(frame: Frame, position: int, total: int, output_bytes: int) -> Observation:
+    header, payload = frame
+    if header.get("index") != position or position >= total:
+        raise SandboxDied(f"answered test {header.get('index')!r}, not {position}")
+    read = partial(from_frame, header, payload, output_bytes)
+    try:
+        return await asyncio.to_thread(read) if len(payload) > LARGE_ANSWER else read()
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise SandboxDied(f"malformed header: {error!r}") from None
 
 
 def _json(body: Any) -> bytes:

@@ -170,6 +170,20 @@ def test_invalid_value(service: Service, value: str) -> None:
     assert result["verdict"] == "invalid_value"
 
 
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_large_value_is_judged_like_a_small_one(service: Service, stop: bool) -> None:
+    value = [[number] for number in range(20_000)]
+    tests = [
+        {"kind": "call", "function": "f", "args": [20_000], "expected": value},
+        {"kind": "call", "function": "f", "args": [20_001], "expected": value},
+        {"kind": "call", "function": "f", "args": [1], "expected": [[0]]},
+    ]
+    program = {"code": "def f(n): return [[i] for i in range(n)]", "tests": tests}
+    (result,) = service.execute(program | {"stop_on_failure": stop})
+    verdicts = ["accepted", "wrong_answer", "skipped" if stop else "accepted"]
+    assert [test["verdict"] for test in result["tests"]] == verdicts
+
+
 def test_recursive_value_is_invalid(service: Service) -> None:
     code = "def f():\n    x = []\n    x.append(x)\n    return x"
     assert run(service, code, call("f", expected=[]))["verdict"] == "invalid_value"
