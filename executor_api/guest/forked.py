@@ -16,8 +16,10 @@ import sys
 import attachments
 import native
 import runner
+import served
 import tester
 import traced
+from dialogue import Connection
 from process import confine
 from streams import Streams
 
@@ -132,14 +134,14 @@ def _run_traced(job, reporter):
 
 
 def _run_assertion(job, reporter):
-    connection = tester.Connection(job["connection"], reporter.note if job["coverage"] else None)
+    connection = Connection(job["connection"], reporter.note if job["coverage"] else None)
     reporter.send(tester.run_assertion(job["tests"][0]["code"], connection))
     reporter.ring()
 
 
 def _serve_program(job, reporter):
     os.close(_ANSWERS)
-    tester.serve_program(job["code"], tester.Connection(job["connection"]), job["coverage"])
+    served.serve_program(job["code"], Connection(job["connection"]), job["coverage"])
 
 
 _ROLES = {

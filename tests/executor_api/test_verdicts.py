@@ -250,7 +250,7 @@ def test_assertion_sees_what_a_call_changed(service: Service, body: str, verdict
         ("def f(x): return x\ndef max(*a): return 0", "assert f(3) == max(3, 2)"),
         ("def f(x): return x\ndef abs(x): return 9", "assert abs(f(3) - 4) == 1"),
         ("import math\ndef f(x): return 0.5", "assert math.isclose(f(1), 0.5)"),
-        ("class queue:\n    def size(self): return 2", "assert queue.size() == 2"),
+        ("class queue:\n    def size(self): return 2", "assert queue().size() == 2"),
         ("def time(): return 7", "assert time() == 7"),
     ],
 )
@@ -291,6 +291,82 @@ def depth(bag): return 1 + depth(bag.left) if bag else 0
 def test_an_assertion_uses_the_programs_objects(service: Service, test: str) -> None:
     result = run(service, BAG, {"kind": "assert", "code": test})
     assert (result["verdict"], result["trust"]) == ("accepted", "low")
+
+
+HIGHER_ORDER = """\
+class Negative(ValueError):
+    def __init__(self, x=0):
+        super().__init__(f"negative: {x}")
+        self.x = x
+class Worse(Negative): pass
+class Stack:
+    class Empty(Exception): pass
+    def pop(self): raise Stack.Empty
+class Node: pass
+class Leaf(Node): pass
+class Open:
+    closed = False
+    def __enter__(self): return self
+    def __exit__(self, *error): self.closed = error[0] is not None
+class Vector:
+    def __init__(self, x): self.x = x
+    def __add__(self, other): return Vector(self.x + other.x)
+LEAST = 5
+SEEN = {}
+def root(x):
+    if x < 0: raise Negative(x) if x > -10 else Worse(x)
+    SEEN[x] = x ** 0.5
+    return SEEN[x]
+def lower():
+    global LEAST
+    LEAST -= 1
+def double(x): return 2 * x
+def apply(f, xs): return [f(x) for x in xs]
+def sort(xs, key): xs.sort(key=key)
+def compose(*fs):
+    def all_of_them(x):
+        for f in fs: x = f(x)
+        return x
+    return all_of_them
+def attempt(f):
+    try: return f()
+    except ValueError as error: return str(error)
+"""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "try:\n    root(-1)\n    assert False\nexcept Negative as e:\n    assert e.x == -1",
+        "try:\n    root(-1)\nexcept (KeyError, Negative) as e:\n    assert 'negative' in str(e)",
+        "try:\n    root(-1)\nexcept Worse:\n    assert False\nexcept ValueError:\n    pass",
+        "try:\n    root(-20)\nexcept Negative as e:\n    assert isinstance(e, Worse)",
+        "try:\n    raise Negative(3)\nexcept Negative as e:\n    assert e.x == 3",
+        "try:\n    Stack().pop()\n    assert False\nexcept Stack.Empty:\n    pass",
+        "assert isinstance(Leaf(), Node) and not isinstance(Node(), (Leaf, int))",
+        "assert issubclass(Leaf, Node) and issubclass(Negative, ValueError)",
+        "assert LEAST == 5\nlower()\nassert LEAST == 4",
+        "root(4)\nassert SEEN == {4: 2.0} and 4 in SEEN",
+        "assert apply(double, [1, 2]) == [2, 4] and apply(str, [1]) == ['1']",
+        "seen = []\ndef see(x):\n    seen.append(x)\n    return double(x)\n"
+        "assert apply(see, [1, 2]) == [2, 4] and seen == [1, 2]",
+        "xs = [1, 3, 2]\nsort(xs, key=lambda x: -x)\nassert xs == [3, 2, 1]",
+        "xs = [3, 1]\nsort(xs=xs, key=None)\nassert xs == [1, 3]",
+        "assert compose(double, lambda x: x + 1)(3) == 7",
+        "fs = [double, double]\nassert compose(*fs)(1) == 4 and apply(lambda f: f(3), fs)[1] == 6",
+        "def bad():\n    raise ValueError('bad')\nassert attempt(bad) == 'bad'",
+        "def bad():\n    raise Negative(7)\nassert attempt(bad) == 'negative: 7'",
+        "def bad():\n    raise KeyError(7)\ntry:\n    attempt(bad)\nexcept KeyError:\n    pass",
+        "assert callable(root) and root.__name__ == 'root' and not callable(Node())",
+        "with Open() as o:\n    assert not o.closed\nassert not o.closed",
+        "assert (Vector(1) + Vector(2)).x == 3",
+        "n = Node()\nn.next = n\nassert n.next is n and n.next == n and n != Node()",
+    ],
+)
+def test_an_assertion_has_functions_and_exceptions(service: Service, test: str) -> None:
+    code = "with open('/dev/null'):\n" + "".join(f"    {line}\n" for line in test.splitlines())
+    result = run(service, HIGHER_ORDER, {"kind": "assert", "code": code})
+    assert (result["verdict"], result["trust"]) == ("accepted", "low"), result["tests"]
 
 
 @pytest.mark.parametrize(

@@ -655,10 +655,44 @@ PATCHES = [
     one(
         *("the tester's functions", "replacing what judges", "wrong_answer"),
         "import sys\nframe = sys._getframe()\n"
-        "while 'run_assertion' not in frame.f_globals: frame = frame.f_back\n"
-        "frame.f_globals['run_assertion'] = frame.f_globals['_outcome'] = "
-        "lambda *a: {'outcome': 'returned'}\ndef f(x): return 0",
+        "while 'tester' not in frame.f_globals: frame = frame.f_back\n"
+        "tester, served = frame.f_globals['tester'], frame.f_globals['served']\n"
+        "tester.run_assertion = tester._outcome = lambda *a: {'outcome': 'returned'}\n"
+        "def f(x): return 0",
         OPAQUE,
+    ),
+    one(
+        *("an exception that failures are", "replacing what judges", "runtime_error"),
+        "Wrong = Exception\ndef f(x): return 0",
+        in_the_sandbox("try:\n    f(3)\n    assert False\nexcept Wrong:\n    pass"),
+    ),
+    one(
+        *("exceptions that failures are", "replacing what judges", "runtime_error"),
+        "Wrong = (ValueError, AssertionError)\ndef f(x): return 0",
+        in_the_sandbox("try:\n    f(3)\n    assert False\nexcept Wrong:\n    pass"),
+    ),
+    one(
+        *("an exception that says all is well", "replacing what judges", "runtime_error"),
+        "class Wrong(Exception):\n    program_body = {'outcome': 'returned'}\n"
+        "    def __str__(self): raise SystemExit\ndef f(x): return 0",
+        in_the_sandbox("if f(3) != 7:\n    raise Wrong(3)"),
+    ),
+    one(
+        *("a difference that is nothing", "replacing what judges", "runtime_error"),
+        "class Close:\n    __sub__ = __rsub__ = __add__ = __mod__ = lambda *a: 0\n"
+        "    __abs__ = lambda self: self\ndef f(x): return Close()",
+        in_the_sandbox("assert abs(f(3) - 3.14) < 1e-6"),
+    ),
+    one(
+        *("a context that hides failures", "replacing what judges", "wrong_answer"),
+        "class Context:\n    __enter__ = lambda self: self\n    __exit__ = lambda *a: True\n"
+        "def f(x): return 0",
+        in_the_sandbox("with Context():\n    assert f(3) == 7"),
+    ),
+    one(
+        *("a call that hides failures", "replacing what judges", "wrong_answer"),
+        "def run(test):\n    try: test()\n    except BaseException: pass\ndef f(x): return 0",
+        in_the_sandbox("def test():\n    assert f(3) == 7\nrun(test)"),
     ),
     one(
         *("abs, judged inside", "replacing what judges", "wrong_answer"),
