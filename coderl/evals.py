@@ -96,7 +96,12 @@ def evaluate(
 ) -> None:
     """Exit status 1 where it failed or samples are without a verdict, 2 for wrong usage."""
     from coderl.executors import executor_config
-    from trainer_client.evals.benchmarks import BENCHMARKS, Options, load_questions
+    from trainer_client.evals.benchmarks import (
+        BENCHMARKS,
+        REASONING_TOKENS,
+        Options,
+        load_questions,
+    )
 
     benchmark = BENCHMARKS[str(context.command.name)]
     with _failures():
@@ -105,7 +110,7 @@ def evaluate(
             "samples": samples,
             "temperature": temperature,
             "top_p": top_p,
-            "max_new_tokens": max_new_tokens or benchmark.tokens,
+            "max_new_tokens": max_new_tokens or (REASONING_TOKENS if cot else benchmark.tokens),
             "batch": batch,
             "seed": seed,
         }

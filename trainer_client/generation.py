@@ -35,11 +35,13 @@ def complete(
     *,
     special_tokens: bool = True,
     done: Callable[[int], None] = lambda count: None,
+    cut: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
     """One completion for each prompt, in order; prompts of like length share a batch.
 
     ``special_tokens``: put the tokenizer's own in front, which a chat template has done already.
-    ``done`` is told how many completions there are after each batch.
+    ``done`` is told how many completions there are after each batch, ``cut`` how many of the batch
+    ended at ``max_new_tokens``.
     """
     torch.manual_seed(sampling.seed)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -54,7 +56,8 @@ def complete(
             return_token_type_ids=False,
             add_special_tokens=special_tokens,
         )
-        texts = _generate(model, tokenizer, inputs, sampling)
+        texts, ended = _generate(model, tokenizer, inputs, sampling)
+        cut(ended.count(False))
         for i, text in zip(chosen, texts, strict=True):
             completions[i] = text
         done(start + len(chosen))
@@ -67,7 +70,8 @@ def _generate(
     tokenizer: PreTrainedTokenizerBase,
     inputs: BatchEncoding,
     sampling: Sampling,
-) -> list[str]:
+) -> tuple[list[str], list[bool]]:
+    """The completions, and whether each came to an end of its own."""
     model.eval()
     stopping = {"stop_strings": list(sampling.stop), "tokenizer": tokenizer}
     output = model.generate(
@@ -77,7 +81,16 @@ def _generate(
         pad_token_id=tokenizer.pad_token_id,
     )
     completions = output[:, inputs["input_ids"].shape[1] :]
-    return list(tokenizer.batch_decode(completions, skip_special_tokens=True))
+    texts = list(tokenizer.batch_decode(completions, skip_special_tokens=True))
+    within = completions.shape[1] < sampling.max_new_tokens
+    eos = model.generation_config.eos_token_id
+    ends = {tokenizer.pad_token_id, *(eos if isinstance(eos, list) else [eos])}
+    last = completions[:, -1].tolist()
+    ended = [
+        within or token in ends or any(stop in text for stop in sampling.stop)
+        for token, text in zip(last, texts, strict=True)
+    ]
+    return texts, ended
 
 
 def _decoding(sampling: Sampling) -> dict[str, object]:

@@ -20,6 +20,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.client.answers import Answer, NoVerdicts, judged
+from trainer_client.continuation import asked_for, completed, is_program
 from trainer_client.data import rows
 from trainer_client.extraction import Completion, Extract, completion_text, fenced
 
@@ -28,6 +29,7 @@ __all__ = [
     "ExecutionReward",
     "Executor",
     "Scored",
+    "code_metrics",
 ]
 
 LogMetric = Callable[[str, float], None]
@@ -95,6 +97,7 @@ class ExecutionReward:
         self._asked: dict[str, _Asked] = {}
         self._scored: list[Scored] = []
         self._waited = 0.0
+        self._logged: set[str] = set()
 
     def take_scored(self) -> list[Scored]:
         """What the last call found, a row each."""
@@ -144,16 +147,25 @@ class ExecutionReward:
         limits: Sequence[str],
         reference: Sequence[str],
         preamble: Sequence[str],
+        starter_code: Sequence[str],
         log_metric: LogMetric | None = None,
         log_extra: LogExtra | None = None,
         **_: Any,
     ) -> list[float | None]:
         """Return the reward of each row; columns are those of ``trainer_client.data.rows``."""
-        names = ("task", "problem_id", "tests", "checker", "limits", "reference", "preamble")
-        columns = (task, problem_id, tests, checker, limits, reference, preamble)
+        columns = {
+            "task": task,
+            "problem_id": problem_id,
+            "tests": tests,
+            "checker": checker,
+            "limits": limits,
+            "reference": reference,
+            "preamble": preamble,
+            "starter_code": starter_code,
+        }
         batch = {
-            i: dict(zip(names, row, strict=True))
-            for i, row in enumerate(zip(*columns, strict=True))
+            i: dict(zip(columns, row, strict=True))
+            for i, row in enumerate(zip(*columns.values(), strict=True))
         }
         programs = self._programs(batch, dict(enumerate(completions)))
         answers, seconds = await self._answers(self._send(programs))
@@ -162,13 +174,22 @@ class ExecutionReward:
         self._scored = [
             self._score(row, programs.get(i), answers.get(i)) for i, row in batch.items()
         ]
-        rewards = [scored.reward for scored in self._scored]
-        verdicts = [scored.verdict for scored in self._scored]
         if log_extra is not None:
-            log_extra("verdict", verdicts)
+            log_extra("verdict", [scored.verdict for scored in self._scored])
         if log_metric is not None:
-            _log_code(log_metric, rewards, verdicts, answers, seconds)
-        return rewards
+            self._log(log_metric, answers, seconds)
+        return [scored.reward for scored in self._scored]
+
+    def _log(self, log: LogMetric, answers: Mapping[int, Answer], seconds: float) -> None:
+        """TRL logs means over batches: a verdict that a batch has none of counts as 0 there."""
+        metrics = code_metrics(self._scored)
+        self._logged.update(name for name in metrics if "/verdict/" in name)
+        for name, value in (dict.fromkeys(sorted(self._logged), 0.0) | metrics).items():
+            log(name, value)
+        if answers:
+            log("executor/latency_seconds", seconds)
+            log("executor/programs", len(answers))
+            log("executor/failures", sum(not judged(a) for a in answers.values()))
 
     # --- programs and their answers --------------------------------------------------------
 
@@ -184,7 +205,7 @@ class ExecutionReward:
             if code is not None:
                 id = f"{row['problem_id']}/{i}"
                 columns = (row[name] for name in ("tests", "checker", "limits", "preamble"))
-                programs[i] = rows.program(id, code, *columns)
+                programs[i] = rows.program(id, _whole(row["starter_code"], code), *columns)
         return programs
 
     def _send(self, programs: Mapping[int, ExecuteProgram]) -> dict[int, _Asked]:
@@ -248,28 +269,27 @@ class ExecutionReward:
         return float(answer.verdict is Verdict.ACCEPTED)
 
 
+def _whole(starter_code: str, code: str) -> str:
+    """The program of a completion, which may go on where its prompt ends."""
+    if not starter_code or is_program(code, asked_for(starter_code)):
+        return code
+    return completed(starter_code, code) or code
+
+
 def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> Rollout:
     return Rollout(row["problem_id"], program.code, program.tests, answer, row["reference"])
 
 
-def _log_code(
-    log: LogMetric,
-    rewards: Sequence[float | None],
-    verdicts: Sequence[str | None],
-    answers: Mapping[int, Answer],
-    seconds: float,
-) -> None:
-    scored = [r for r in rewards if r is not None]
-    counts = Counter(v for v in verdicts if v is not None)
-    if scored:
-        log("code/reward", sum(scored) / len(scored))
-        log("code/pass_rate", counts[Verdict.ACCEPTED] / len(scored))
-    for verdict, count in sorted(counts.items()):
-        log(f"code/verdict/{verdict}", count)
-    if answers:
-        log("executor/latency_seconds", seconds)
-        log("executor/programs", len(answers))
-        log("executor/failures", sum(not judged(a) for a in answers.values()))
+def code_metrics(scored: Sequence[Scored]) -> dict[str, float]:
+    """Mean reward and pass rate of the code rollouts that have a verdict, and how many have each:
+    over all of them, so it is exact for any division into batches."""
+    rewards = [one.reward for one in scored if one.verdict is not None and one.reward is not None]
+    counts = Counter(one.verdict for one in scored if one.verdict is not None)
+    metrics = {f"code/verdict/{verdict}": float(n) for verdict, n in sorted(counts.items())}
+    if rewards:
+        metrics["code/reward"] = sum(rewards) / len(rewards)
+        metrics["code/pass_rate"] = counts[Verdict.ACCEPTED] / len(rewards)
+    return metrics
 
 
 class AlignmentReward:

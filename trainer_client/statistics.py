@@ -22,10 +22,6 @@ class Interval(BaseModel):
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
-
 
 def bootstrap(
     values: Sequence[float],

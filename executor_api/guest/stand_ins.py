@@ -100,7 +100,9 @@ class Session:
             return self._mark(value.original)
         if isinstance(value, Exception):
             original = vars(value).get("_original")
-            return self._mark(original) if original else {ERROR: [kind.__name__, str(value)]}
+            if original is not None:
+                return self._mark(original)
+            return {ERROR: [kind.__name__, str(value)]}
         if not callable(value):
             return None
         if id(value) in _BUILTINS:

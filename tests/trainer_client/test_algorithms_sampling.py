@@ -148,6 +148,17 @@ def test_the_choice_follows_from_the_seed(fields: dict[str, Any]) -> None:
     assert first["completion_ids"].tolist() != other["completion_ids"].tolist()
 
 
+def test_the_generations_of_one_step_try_different_problems(policy: Path, tmp_path: Path) -> None:
+    names = [f"dull-{i}" for i in range(40)]
+    trainer = build(recipe_fields(policy, tmp_path, names, GROUPS), sampling("dapo", max_rounds=2))
+    assert trainer.algorithm is not None
+    tried: list[int] = []
+    for _ in range(2):
+        step(trainer)
+        tried.append(len(trainer.algorithm._tried & set(names)))
+    assert tried == [2 * GROUPS, 3 * GROUPS]  # the same rows, and others in their place
+
+
 @pytest.mark.parametrize(
     ("names", "max_rounds", "rounds"),
     [

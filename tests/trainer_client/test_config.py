@@ -111,6 +111,10 @@ def test_no_is_text_where_text_is_meant_and_false_where_not(recipe: Path) -> Non
         (["--executor.url", "http://a:1,"], r"executor.url.*endpoint ''"),
         (["--executor.url", "[]"], r"executor.url is .*give the address of an executor, or 'auto'"),
         (["--optimizer", "muon", "--lora.r", "8"], "optimizer.type is 'muon' and lora is given"),
+        (
+            ["--optimizer", "muon", "--grpo.weight_decay", "0.1"],
+            "grpo.weight_decay is 0.1, but optimizer.type is 'muon', which does not read it",
+        ),
         (["--alignment.questions.format", "json"], "'json' does not ask for exceptions"),
         (
             ["--alignment.setting", "paper", "--alignment.questions.reward", "fraction"],

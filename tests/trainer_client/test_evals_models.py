@@ -6,7 +6,8 @@ import pytest
 from peft import LoraConfig, get_peft_model
 
 from tests.trainer_client.tiny_policy import save_tiny_policy
-from trainer_client.evals.cases import EvalError, Prompt, before
+from trainer_client.continuation import before
+from trainer_client.evals.cases import EvalError, Prompt
 from trainer_client.evals.models import complete_prompts, load_model, style_of
 from trainer_client.generation import Sampling
 from trainer_client.models import Policy

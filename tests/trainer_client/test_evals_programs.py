@@ -6,9 +6,10 @@ from executor_api.wire import Verdict
 from tests.service import KEY, Service
 from tests.trainer_client.evals import problem
 from trainer_client import ExecutorClient
+from trainer_client.continuation import STOP
 from trainer_client.data.problem import Problem
 from trainer_client.evals.programs import program_of, read_program
-from trainer_client.evals.wording import STOP, generic, humaneval, livecodebench, mbpp
+from trainer_client.evals.wording import generic, humaneval, livecodebench, mbpp
 
 PROMPT = 'import math\n\n\ndef add(a: int, b: int) -> int:\n    """The sum."""\n'
 BODY = "    return a + b\n"
@@ -43,6 +44,7 @@ EXAMPLE = "```python\nprint(add(1, 2))\n```"
         (METHOD, f"class Solution:\n    {BODY}", f"class Solution:\n    {BODY}", "program"),
         (FREE, WHOLE, WHOLE, "program"),
         (FREE, f"{EXAMPLE}\n```python\n{WHOLE}```", WHOLE, "program"),
+        (FREE, f"```python\n{WHOLE}```\nFor example:\n{EXAMPLE}", WHOLE, "program"),
         (FREE, " \n", "", "none"),
         (FREE, "```python\n```", "", "none"),
     ],

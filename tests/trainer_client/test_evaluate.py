@@ -38,11 +38,12 @@ def test_pairing_removes_the_spread_between_problems() -> None:
     gain = paired_difference(before, after)
     assert gain.mean == pytest.approx(0.125)
     assert gain.high - gain.low == pytest.approx(0, abs=1e-12)
-    assert gain.excludes_zero
+    assert gain.low > 0
 
 
 def test_a_swap_of_two_problems_is_no_difference() -> None:
-    assert not paired_difference([0.0, 1.0] * 50, [1.0, 0.0] * 50).excludes_zero
+    none = paired_difference([0.0, 1.0] * 50, [1.0, 0.0] * 50)
+    assert none.low < 0 < none.high
 
 
 def test_pairing_needs_the_same_problems() -> None:

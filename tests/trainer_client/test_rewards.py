@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from executor_api.wire import StdioTest
+from executor_api.wire import AssertTest, StdioTest
 from tests.service import KEY, Service
 from trainer_client import ExecutorClient, InvalidRequest, Unauthorized
 from trainer_client.alignment.formats import ChatFormat, JsonFormat
@@ -133,6 +133,33 @@ async def test_conversations_are_read_and_alignment_rows_left_out(client: Execut
     rewards, _, verdicts = await score(ExecutionReward(client), spoken, spoken, rows=rows)
     assert rewards == [1.0, None]
     assert verdicts == ["accepted", None]
+
+
+@pytest.mark.gvisor
+async def test_a_text_goes_on_where_its_prompt_ends(client: ExecutorClient) -> None:
+    test = AssertTest(kind="assert", code="assert double(2) == 4")
+    start = "import math\n\ndef double(x):\n"
+    problem = Problem(id="d", prompt="Double it.\n", starter_code=start, tests=[test])
+    reward = ExecutionReward(client, extract=raw)
+    completions = (
+        "    return 2 * x\n",
+        "    return 2 * x\n\nprint(double(",  # cut
+        "def double(y): return y + y",
+        "return 2 * x",
+    )
+    rewards, _, _ = await score(reward, *completions, rows=[code_row(problem, "text")] * 4)
+    assert rewards == [1.0, 1.0, 1.0, 0.0]
+    rewards, _, _ = await score(reward, completions[0], rows=[code_row(problem, "chat")])
+    assert rewards == [0.0]  # a conversation asks for the whole
+
+
+@pytest.mark.gvisor
+async def test_a_verdict_that_a_batch_has_none_of_counts_as_zero(client: ExecutorClient) -> None:
+    reward = ExecutionReward(client)
+    await score(reward, RIGHT, "no code")
+    _, logged, _ = await score(reward, RIGHT, SQUARE)
+    verdicts = {name[13:]: count for name, count in logged.items() if "/verdict/" in name}
+    assert verdicts == {"accepted": 1, "no_code": 0, "wrong_answer": 1}
 
 
 async def test_no_verdict_is_none_and_too_many_batches_of_it_an_error() -> None:

@@ -34,6 +34,7 @@ from trainer_client.models import load_policy
 from trainer_client.rewards import ExecutionReward
 from trainer_client.training import train
 from trainer_client.training.callbacks import METRICS_FILE
+from trainer_client.training.groups import code_groups
 from trainer_client.training.samples import FILE_NAME as SAMPLES_FILE
 from trainer_client.training.samples import AskedSample, CodeSample, read_samples
 from trainer_client.training.trainer import _COMPLETIONS, _IDS, CodeRLPlusTrainer
@@ -258,6 +259,30 @@ def test_a_batch_that_the_problems_cannot_fill_is_refused(fields: dict[str, Any]
         train.run(recipe(fields, grpo={"per_device_train_batch_size": 15 * GROUP}))
 
 
+def test_an_evaluation_that_would_split_groups_is_refused(fields: dict[str, Any]) -> None:
+    grpo = {"per_device_eval_batch_size": 7}
+    odd = recipe(fields, grpo=grpo, evaluation={"data": fields["data"]})
+    with pytest.raises(ConfigError, match=r"per_device_eval_batch_size is 7: .* a multiple of 2"):
+        train.run(odd)
+
+
+def test_questions_in_chat_about_problems_in_text_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"alignment.questions.format is 'chat', a conversation"):
+        train.run(recipe(fields, data={"style": "text"}))
+
+
+def test_what_would_reach_the_reference_model_alone_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"model_init_kwargs is .* the fields of 'model'"):
+        train.run(recipe(fields, grpo={"model_init_kwargs": {"dtype": "bfloat16"}}))
+
+
+def test_a_group_on_two_processes_is_refused() -> None:
+    arguments = GRPOConfig(num_generations=4, per_device_train_batch_size=8, use_cpu=True)
+    assert code_groups(arguments, 1) == 2
+    with pytest.raises(ConfigError, match=r"generation batch \(2 rollouts\) .* groups of 4"):
+        code_groups(arguments, 4)
+
+
 def test_vllm_that_is_not_installed_is_refused(fields: dict[str, Any]) -> None:
     if is_vllm_available():
         pytest.skip("vllm is installed")
@@ -297,6 +322,32 @@ def test_evaluation_asks_no_questions_and_leaves_the_pool_alone(
     evaluation = [6] * 4
     assert sizes == [*evaluation, 6, *evaluation, 8, *evaluation, *evaluation]
     assert [entry["alignment/pool"] for entry in metrics(chosen)] == [6, 6]
+
+
+def test_an_evaluation_weighs_every_rollout_alike(fields: dict[str, Any]) -> None:
+    """TRL's mean of the means of batches would not: here of 20 rollouts and of 4."""
+    seen: list[list[float | None]] = []
+
+    class Kept(ExecutionReward):
+        async def __call__(self, *args: Any, **kwargs: Any) -> list[float | None]:
+            seen.append([i % 3 / 2 for i in range(len(kwargs["task"]))])
+            scored = await super().__call__(*args, **kwargs)
+            self._scored = [
+                dataclasses.replace(one, reward=reward)
+                for one, reward in zip(self._scored, seen[-1], strict=True)
+            ]
+            return scored
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "ExecutionReward", Kept)
+        grpo = {"max_steps": 1, "per_device_eval_batch_size": 20}
+        evaluation = {"data": fields["data"], "at_start": False}
+        result = train.run(recipe(fields, grpo=grpo, evaluation=evaluation))
+    every = [reward for batch in seen[1:] for reward in batch if reward is not None]
+    assert [len(batch) for batch in seen[1:]] == [20, 4]
+    assert result.metrics["eval_code/reward"] == pytest.approx(sum(every) / 24)
+    counts = [v for name, v in result.metrics.items() if name.startswith("eval_code/verdict/")]
+    assert sum(counts) == 24
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,10 @@ class Algorithm:
             bounds = config.overlong_penalty.bounds(max_completion_length)
             self._penalty = soft_overlong_penalty(*bounds)
         self._seed = seed
+        self._step = -1
+        self._tried: set[str] = set()
+        """Problems of this optimizer step, which may take several generations."""
+        self._generations = 0
         self._kept: list[KeptReward] = []
 
     def keep(self, code: Callable[..., Any], *others: Callable[..., Any]) -> list[KeptReward]:
@@ -83,11 +87,14 @@ class Algorithm:
         others use what they need. What is still dull after the last round stays. Alignment groups
         are left alone: their questions were chosen already.
         """
+        if self._step != trainer.state.global_step:
+            self._step, self._tried, self._generations = trainer.state.global_step, set(), 0
+        self._generations += 1
+        self._tried.update(gather_object(batch.problem_ids))
         dull = [_dull(trainer, batch)]
-        tried = set(gather_object(batch.problem_ids))
         rounds: list[ScoredBatch] = []
         while max(dull[-1]) and len(rounds) + 1 < self._max_rounds:
-            further = self._further(trainer, max(dull[-1]), tried, len(rounds) + 1)
+            further = self._further(trainer, max(dull[-1]), len(rounds) + 1)
             if not further:
                 break
             rounds.append(self._scored(trainer, generate, further, len(rounds) + 1))
@@ -98,22 +105,20 @@ class Algorithm:
         trainer.note("dynamic_sampling/replaced_groups", sum(dull[0]) - sum(dull[-1]))
         return rounds
 
-    def _further(
-        self, trainer: "CodeRLPlusTrainer", wanted: int, tried: set[str], round: int
-    ) -> list[rows.Row]:
+    def _further(self, trainer: "CodeRLPlusTrainer", wanted: int, round: int) -> list[rows.Row]:
         """Rows of up to ``wanted`` groups for this process, of problems not tried in this step.
 
-        The choice depends on the seed, the step and the round alone and is made for all processes
-        at once, each taking its part; all parts are equally long.
+        The choice depends on the seed, the step, the generation within it and the round alone and
+        is made for all processes at once, each taking its part; all parts are equally long.
         """
         dataset = trainer.train_dataset
         ids: list[str] = list(dataset["problem_id"])
-        left = [i for i, id in enumerate(ids) if id not in tried]
+        left = [i for i, id in enumerate(ids) if id not in self._tried]
         processes, this = trainer.accelerator.num_processes, trainer.accelerator.process_index
         each = min(wanted, len(left) // processes)
-        rng = random.Random(f"{self._seed}/{trainer.state.global_step}/{round}")
+        rng = random.Random(f"{self._seed}/{self._step}/{self._generations}/{round}")
         chosen = rng.sample(left, each * processes)
-        tried.update(ids[i] for i in chosen)
+        self._tried.update(ids[i] for i in chosen)
         mine = chosen[this * each : (this + 1) * each]
         return [row for i in mine for row in [dataset[i]] for _ in range(trainer.num_generations)]
 

@@ -7,7 +7,7 @@ it is estimated from the questions of like difficulty asked so far.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import pstdev
 
 from trainer_client.alignment.sample import AlignmentSample
 
@@ -27,11 +27,6 @@ class Outcome:
     sample: AlignmentSample
     given: Sequence[dict[str, str] | None]
     rewards: Sequence[float]
-
-    @property
-    def solve_rate(self) -> float:
-        """Mean reward of the group, 0 to 1."""
-        return fmean(self.rewards)
 
     @property
     def spread(self) -> float:

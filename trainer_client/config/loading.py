@@ -37,6 +37,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_grpo(recipe)
     _check_algorithm(recipe)
     _check_lora(recipe)
+    _check_muon(recipe)
     return _resolve_paths(recipe, path.parent)
 
 
@@ -179,6 +180,16 @@ def _check_lora(recipe: Recipe) -> None:
     from peft import LoraConfig
 
     _check_fields("lora", recipe.lora, LoraConfig)
+
+
+def _check_muon(recipe: Recipe) -> None:
+    ignored = ("optim", "optim_args", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon")
+    for name in ignored if isinstance(recipe.optimizer, Muon) else ():
+        if name in recipe.grpo:
+            raise ConfigError(
+                f"grpo.{name} is {recipe.grpo[name]!r}, but optimizer.type is 'muon', which does "
+                "not read it; remove it, or set the fields of 'optimizer'"
+            )
 
 
 def _check_fields(section: str, values: dict[str, Any], kind: type) -> None:

@@ -31,7 +31,8 @@ _CHECKER: TypeAdapter[Checker | None] = TypeAdapter(Checker | None)
 def code_row(
     problem: Problem, style: Literal["chat", "text"] = "chat", instruction: str = INSTRUCTION
 ) -> Row:
-    """A code-generation row: ``tests``, ``checker`` and ``limits`` as in the wire contract."""
+    """A code-generation row: ``tests``, ``checker`` and ``limits`` as in the wire contract; what
+    the prompt ends in and the completion goes on with is ``starter_code``."""
     return {
         "prompt": prompt(problem, style, instruction),
         "task": CODE,
@@ -41,6 +42,7 @@ def code_row(
         "limits": problem.limits.model_dump_json(exclude_unset=True),
         "reference": after(problem.preamble, problem.reference) if problem.reference else "",
         "preamble": problem.preamble,
+        "starter_code": problem.starter_code if style == "text" else "",
         "sample": "",
     }
 
@@ -56,6 +58,7 @@ def alignment_row(sample: AlignmentSample, prompt: str | list[dict[str, str]]) -
         "limits": "{}",
         "reference": "",
         "preamble": "",
+        "starter_code": "",
         "sample": sample.model_dump_json(),
     }
 

@@ -17,7 +17,18 @@ from trainer_client.evals.cases import Case, EvalError
 from trainer_client.evals.programs import problem_case
 from trainer_client.evals.questions import Rows, Scoring
 
-__all__ = ["BENCHMARKS", "Benchmark", "Options", "Questions", "load_questions"]
+__all__ = [
+    "BENCHMARKS",
+    "REASONING_TOKENS",
+    "Benchmark",
+    "Options",
+    "Questions",
+    "load_questions",
+]
+
+
+REASONING_TOKENS = 2048
+"""Of a completion that is asked to reason first, unless chosen otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ class Benchmark:
     split: str | None = None
     """Of the published data."""
     tokens: int = 512
-    """Of a completion, unless chosen otherwise."""
+    """Of a completion, unless chosen otherwise; ``REASONING_TOKENS`` with ``cot``."""
     choices: frozenset[str] = frozenset()
     """Of ``cot`` and ``scoring``, those that it has."""
 

@@ -1,12 +1,12 @@
 """What a benchmark asks, and how a completion is read: pure data, nothing is run here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from executor_api.wire import ExecuteProgram
 
-__all__ = ["Case", "EvalError", "Form", "Messages", "Prompt", "Reading", "before"]
+__all__ = ["Case", "EvalError", "Form", "Messages", "Prompt", "Reading"]
 
 Messages = list[dict[str, str]]
 Form = Literal["program", "continuation", "answer", "none"]
@@ -58,9 +58,3 @@ class Case:
     """What it is about, where several cases are about the same; they are resampled together."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Such as its difficulty: results are also given for each value of each label."""
-
-
-def before(text: str, stop: Sequence[str]) -> str:
-    """The text up to the first of ``stop`` in it."""
-    ends = [end for mark in stop if (end := text.find(mark)) >= 0]
-    return text[: min(ends)] if ends else text

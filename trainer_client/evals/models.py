@@ -17,7 +17,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.trainer_utils import get_last_checkpoint
 
 from trainer_client.config import GgufModel, HfModel, MicroModel, ModelConfig
-from trainer_client.evals.cases import EvalError, Messages, Prompt, before
+from trainer_client.continuation import before
+from trainer_client.evals.cases import EvalError, Messages, Prompt
 from trainer_client.generation import Sampling, complete
 from trainer_client.models import Policy, load_policy
 
@@ -76,6 +77,7 @@ def complete_prompts(
     style: Style,
     sampling: Sampling,
     done: Callable[[int], None] = lambda count: None,
+    cut: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
     """``sampling.samples`` completions of each prompt, those of one prompt together.
 
@@ -89,7 +91,7 @@ def complete_prompts(
     repeated = [text for text in texts for _ in range(sampling.samples)]
     _check_length(model, tokenizer, texts, sampling)
     drawn = complete(
-        model, tokenizer, repeated, sampling, special_tokens=style == "text", done=done
+        model, tokenizer, repeated, sampling, special_tokens=style == "text", done=done, cut=cut
     )
     return [before(text, sampling.stop) for text in drawn]
 

@@ -5,7 +5,8 @@ a fenced block in it. Which it is, is decided by parsing:
 
 1. the text is the last fenced Python block, of those that are programs (2) if any is; without a
    complete block, what follows an opening fence; without a fence, all of it;
-2. if it parses, and defines the function or class that the problem asks for, it is a program;
+2. if it parses, and defines the function or class that the starter code begins, or else something
+   that the tests call, it is a program;
 3. if the problem's starter code followed by it parses, it is a continuation; so is what stands
    before the first of the ends that HumanEval's authors sample to (``STOP``), where only that does;
 4. otherwise it is run as a program as it stands, and what happens then is the verdict.
@@ -14,12 +15,15 @@ A completion of white space alone is wrong, ``no_answer``.
 """
 
 import ast
+import builtins
 import re
+from collections.abc import Sequence, Set
 
 from executor_api.judge.literals import parse_python
+from executor_api.wire import AssertTest, CallTest, TestCase
+from trainer_client.continuation import asked_for, completed, is_program
 from trainer_client.data.problem import Problem
-from trainer_client.evals.cases import Case, Form, Prompt, Reading, before
-from trainer_client.evals.wording import STOP
+from trainer_client.evals.cases import Case, Form, Prompt, Reading
 from trainer_client.extraction import fenced_blocks
 
 __all__ = ["problem_case", "program_of", "read_program"]
@@ -44,50 +48,41 @@ def read_program(problem: Problem, completion: str) -> Reading:
 
 def program_of(problem: Problem, completion: str) -> tuple[str, Form]:
     """Program and form, as the module says."""
-    wanted = _asked_for(problem.starter_code)
+    wanted = asked_for(problem.starter_code) or _called(problem.tests)
     code = _code_in(completion, wanted)
     if not code.strip():
         return "", "none"
-    if _is_program(code, wanted):
+    if is_program(code, wanted):
         return code, "program"
-    if problem.starter_code:
-        for rest in (code, before(code, STOP)):
-            if _parsed(problem.starter_code + rest) is not None:
-                return problem.starter_code + rest, "continuation"
+    if problem.starter_code and (whole := completed(problem.starter_code, code)) is not None:
+        return whole, "continuation"
     return code, "program"
 
 
-def _code_in(completion: str, wanted: str | None) -> str:
+def _code_in(completion: str, wanted: Set[str]) -> str:
     blocks = fenced_blocks(completion) or _OPENED.findall(completion)
-    programs = [block for block in blocks if _is_program(block, wanted)]
+    programs = [block for block in blocks if is_program(block, wanted)]
     return (programs or blocks or [completion])[-1]
 
 
 _OPENED = re.compile(r"^```[ \t]*(?:python|py|python3)?[ \t]*\n(.*)", re.DOTALL | re.MULTILINE)
 
 
-def _is_program(code: str, wanted: str | None) -> bool:
-    """Whether it parses and defines what is wanted."""
-    tree = _parsed(code)
-    return tree is not None and (wanted is None or wanted in _defined(tree))
+def _called(tests: Sequence[TestCase]) -> frozenset[str]:
+    """What the tests call, but for Python's own."""
+    called: set[str] = set()
+    for test in tests:
+        if isinstance(test, CallTest):
+            called.add(test.function.partition(".")[0])
+        if isinstance(test, AssertTest):
+            nodes = ast.walk(_tree(test.code))
+            calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+            called.update(function.id for function in calls if isinstance(function, ast.Name))
+    return frozenset(called.difference(dir(builtins)))
 
 
-def _parsed(code: str) -> ast.Module | None:
+def _tree(code: str) -> ast.Module:
     try:
         return parse_python(code)
-    except SyntaxError:
-        return None
-
-
-_DEFINITION = re.compile(r"^(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
-
-
-def _asked_for(starter_code: str) -> str | None:
-    """The last function or class that the starter code begins; above it stand helpers."""
-    names = _DEFINITION.findall(starter_code)
-    return names[-1] if names else None
-
-
-def _defined(tree: ast.Module) -> set[str]:
-    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return {node.name for node in tree.body if isinstance(node, definitions)}
+    except SyntaxError:  # the executor will say so
+        return ast.Module([], [])

@@ -136,12 +136,14 @@ def _completions(
     style = subject.style or style_of(policy[1])
     sampling = subject.sampling
     total = len(cases) * sampling.samples
+    cut: list[int] = []
     texts = complete_prompts(
         policy,
         [case.prompt for case in cases],
         style,
         sampling,
         lambda done: progress("writing completions", done, total),
+        cut.append,
     )
     owners = [case for case in cases for _ in range(sampling.samples)]
     drawn = {
@@ -154,7 +156,16 @@ def _completions(
         "seed": sampling.seed,
         "dtype": str(policy[0].dtype).removeprefix("torch."),
     }
-    return list(zip(owners, texts, strict=True)), [], drawn
+    return list(zip(owners, texts, strict=True)), _cut(sum(cut), total, sampling), drawn
+
+
+def _cut(count: int, total: int, sampling: "Sampling") -> list[str]:
+    if not count:
+        return []
+    return [
+        f"{count} of {total} completions were cut at {sampling.max_new_tokens} tokens: what would "
+        "have come later does not count (--max-new-tokens)"
+    ]
 
 
 def _data(questions: Questions, cases: Sequence[Case], answered: int) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from functools import cache
 from pathlib import Path
 
 from trainer_client.config import INSTRUCTION
+from trainer_client.continuation import STOP
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import code_row
 from trainer_client.evals.cases import Messages, Prompt
 
 __all__ = [
     "REASONING_SYSTEM",
-    "STOP",
     "assertion",
     "generic",
     "humaneval",
@@ -19,9 +19,6 @@ __all__ = [
     "mbpp",
     "question",
 ]
-
-STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
-"""A function body ends before these: Chen et al. 2021, arXiv 2107.03374, section 2.1."""
 
 MBPP_TASK = "You are an expert Python programmer, and here is your task: "
 MBPP_BEGIN = "\n[BEGIN]\n"

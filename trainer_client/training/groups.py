@@ -6,13 +6,13 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trainer_client.config import AlignmentConfig, ConfigError
 
-__all__ = ["alignment_groups", "unit"]
+__all__ = ["alignment_groups", "code_groups", "unit"]
 
 
-def alignment_groups(arguments: GRPOConfig, config: AlignmentConfig, processes: int) -> int:
-    """Alignment groups in a full generation batch of one process.
+def code_groups(arguments: GRPOConfig, processes: int) -> int:
+    """Groups in a generation batch of one process, before any of alignment.
 
-    Raises ``ConfigError`` where ``groups`` does not fit, or the batch is not of whole groups.
+    Raises ``ConfigError`` where the batch is not of whole groups.
     """
     size = arguments.num_generations or 1
     local = (arguments.generation_batch_size or 0) // processes
@@ -21,7 +21,15 @@ def alignment_groups(arguments: GRPOConfig, config: AlignmentConfig, processes: 
             f"a process's generation batch ({local} rollouts) has to hold whole groups of {size}; "
             "change grpo.per_device_train_batch_size"
         )
-    code = local // size
+    return local // size
+
+
+def alignment_groups(arguments: GRPOConfig, config: AlignmentConfig, processes: int) -> int:
+    """Alignment groups in a full generation batch of one process.
+
+    Raises ``ConfigError`` as ``code_groups`` does, and where ``groups`` does not fit.
+    """
+    size, code = arguments.num_generations or 1, code_groups(arguments, processes)
     wanted = config.groups or _by_ratio(code, config)
     if config.mode == "replace":
         if config.groups and wanted > code:

@@ -35,7 +35,7 @@ from trainer_client.data.selection import selected
 from trainer_client.extraction import Extract, import_object, resolve_extract
 from trainer_client.models import device_dtype
 from trainer_client.training.callbacks import METRICS_FILE
-from trainer_client.training.groups import alignment_groups
+from trainer_client.training.groups import alignment_groups, code_groups
 
 __all__ = ["Plan", "plan"]
 
@@ -69,6 +69,10 @@ def plan(recipe: Recipe) -> Plan:
     if recipe.alignment.enabled:
         prebuilt_samples(recipe.alignment)
         alignment_groups(arguments, recipe.alignment, arguments.world_size)
+        _check_questions(recipe)
+    if recipe.algorithm is not None and recipe.algorithm.dynamic_sampling.enabled:
+        code_groups(arguments, arguments.world_size)
+    _check_evaluation(recipe, arguments)
     if recipe.grpo.get("use_vllm") and not is_vllm_available():
         raise ConfigError(
             "grpo.use_vllm is true, but no vllm is installed that TRL works with: pip install "
@@ -115,6 +119,28 @@ def _is_first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def _check_questions(recipe: Recipe) -> None:
+    """Questions in a conversation do not go into one batch with prompts of plain text."""
+    data, asked = recipe.data, recipe.alignment.questions.format
+    text = isinstance(data, MicroData) or data.style == "text"
+    if text and asked in ("chat", "json"):
+        raise ConfigError(
+            f"alignment.questions.format is {asked!r}, a conversation, but the problems are plain "
+            "text: set data.style to 'chat', or name a format of text as package.module:Class"
+        )
+
+
+def _check_evaluation(recipe: Recipe, arguments: GRPOConfig) -> None:
+    """As TRL checks it where it evaluates during training."""
+    size = arguments.num_generations_eval or arguments.num_generations or 1
+    batch = arguments.per_device_eval_batch_size
+    if recipe.evaluation.data is not None and batch * arguments.world_size % size:
+        raise ConfigError(
+            f"grpo.per_device_eval_batch_size is {batch}: times the number of processes, "
+            f"{arguments.world_size}, it has to be a multiple of {size}, the rollouts of a problem"
+        )
+
+
 def _check_size(train: Dataset, arguments: GRPOConfig) -> None:
     """TRL leaves out what does not fill a generation batch: of too few problems, everything."""
     groups = (arguments.generation_batch_size or 0) // (arguments.num_generations or 1)
@@ -138,6 +164,11 @@ def _arguments(recipe: Recipe) -> GRPOConfig:
         "reward_weights": _reward_weights(recipe),
     }
     _check_reporting(recipe.grpo.get("report_to"))
+    if recipe.grpo.get("model_init_kwargs"):
+        raise ConfigError(
+            f"grpo.model_init_kwargs is {recipe.grpo['model_init_kwargs']!r}: it would reach the "
+            "reference model alone; set the fields of 'model' instead"
+        )
     if "reward_weights" in recipe.grpo:
         raise ConfigError(
             f"grpo.reward_weights is {recipe.grpo['reward_weights']!r}: set reward.weight and "

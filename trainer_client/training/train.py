@@ -113,9 +113,9 @@ def _run(planned: Plan, trainer: CodeRLPlusTrainer) -> RunResult:
         metrics |= trainer.train(resume_from_checkpoint=resume_from).metrics
     finally:
         stop.restore()
+    trainer.save_model(str(recipe.output_dir))
     if evaluation.data is not None and evaluation.at_end and not stop.interrupted:
         metrics |= trainer.evaluate()
-    trainer.save_model(str(recipe.output_dir))
     return RunResult(recipe.output_dir, trainer.state.global_step, stop.interrupted, metrics)
 
 
@@ -147,6 +147,7 @@ def build_trainer(planned: Plan, policy: Policy, client: ExecutorClient) -> Code
             code_reward=code_reward,
             alignment=alignment,
             algorithm=_algorithm(recipe, arguments),
+            deadline_seconds=recipe.executor.deadline_seconds,
             samples=_samples(recipe),
             model=model,
             processing_class=tokenizer,

@@ -33,7 +33,7 @@ from trainer_client.alignment.questions import Rollout, make_samples
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.data import rows
 from trainer_client.extraction import completion_text
-from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored
+from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored, code_metrics
 from trainer_client.training.finished import telling
 from trainer_client.training.groups import alignment_groups, unit
 from trainer_client.training.samples import SampleLog
@@ -42,9 +42,8 @@ from trainer_client.training.two_calls import joined, merge_lengths
 
 __all__ = ["CodeRLPlusTrainer"]
 
-TRACE_SECONDS = 900.0
-JUDGE_SECONDS = 900.0
-"""Backstops for a whole batch; the client's own deadline comes first."""
+BACKSTOP = 3.0
+"""Deadlines of the client's after which a whole batch is given up: its own comes first."""
 CLOSE_SECONDS = 10.0
 
 T = TypeVar("T")
@@ -60,6 +59,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         code_reward: judges the code rows. Weights of the two rewards: ``args.reward_weights``.
         alignment: the second objective, None for the first alone.
         algorithm: what is not a field of ``args``, None for TRL's GRPO as ``args`` describes it.
+        deadline_seconds: the client's, of one batch of programs.
         samples: where to keep some of the rollouts, if anywhere.
         others: as for ``trl.GRPOTrainer``, but without ``reward_funcs``. The dataset has the
             columns of ``trainer_client.data.rows``.
@@ -77,6 +77,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         code_reward: ExecutionReward,
         alignment: Alignment | None,
         algorithm: Algorithm | None = None,
+        deadline_seconds: float = 300.0,
         samples: SampleLog | None = None,
         **others: Any,
     ) -> None:
@@ -92,6 +93,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
         self.alignment = alignment
         self.algorithm = algorithm
         self.samples = samples
+        self._backstop = BACKSTOP * deadline_seconds
+        self._evaluated: list[Scored] = []
         if samples is not None:
             self.add_callback(samples)
         self._batch: Batch = []
@@ -115,7 +118,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
             self._tracing = None
         self._in_loop(self.code_reward.aclose()).result(CLOSE_SECONDS)
 
-    # The two overrides of TRL's methods, both for the order of things within a step.
+    # The overrides of TRL's methods: two for the order of things within a step, ``log`` for exact
+    # means of an evaluation, whose batches are not equally long.
     # tests/trainer_client/test_trainer.py guards what they take, return and rely on.
     def _generate_and_score_completions(self, inputs: Batch) -> dict[str, Any]:
         asking = self.alignment if self.model.training else None
@@ -144,6 +148,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
         if self.model.training:
             self.costs.waited(waited)
             self._keep_samples(scored)
+        else:
+            self._evaluated += [Scored(one.reward, one.verdict) for one in scored]
         return output
 
     def _generate(self, prompts: list[Any]) -> Any:
@@ -250,7 +256,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
         """From the failures among these completions, at once."""
         batch = dict(enumerate(self._batch))
         judging = self.code_reward.judge(batch, dict(enumerate(completions)))
-        self._trace(alignment, _result(self._in_loop(judging), JUDGE_SECONDS))
+        self._trace(alignment, _result(self._in_loop(judging), self._backstop))
         self.settle()
 
     def _trace(self, alignment: Alignment, rollouts: list[Rollout]) -> None:
@@ -265,7 +271,7 @@ class CodeRLPlusTrainer(GRPOTrainer):
             return
         began = time.monotonic()
         tracing, self._tracing = self._tracing, None
-        samples, dropped = _result(tracing, TRACE_SECONDS)
+        samples, dropped = _result(tracing, self._backstop)
         self.costs.waited(time.monotonic() - began)
         self._refill(self.alignment, samples, dropped)
 
@@ -290,6 +296,13 @@ class CodeRLPlusTrainer(GRPOTrainer):
                 prompt, add_generation_prompt=True, return_dict=False
             )
         return len(ids) <= alignment.config.max_prompt_tokens
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if not self.model.training and self._evaluated:
+            for name, value in code_metrics(gather_object(self._evaluated)).items():
+                self._metrics["eval"][name] = [value]
+            self._evaluated = []
+        super().log(logs, start_time)
 
     def note(self, name: str, value: float) -> None:
         """Log a number with the metrics of this training step."""

@@ -11,7 +11,7 @@ import pickletools
 import zlib
 from typing import Any
 
-from executor_api.wire import ExecuteLimits
+from executor_api.wire import Checker, ExecuteLimits
 from trainer_client.data.errors import RowError
 from trainer_client.data.files import MAX_ROW_BYTES, parse_json
 from trainer_client.data.formats.cases import tests_of
@@ -51,6 +51,7 @@ def convert(row: Fields) -> Problem:
         starter_code=starter,
         preamble=_PREAMBLE,
         tests=tests_of(cases, "public_test_cases, private_test_cases", function, starter),
+        checker=Checker(type="equal" if function else "tokens", float_tolerance=0),
         limits=_LIMITS,
         source=row.optional_text("platform") or "livecodebench",
         split=row.split or "test",
