@@ -10,8 +10,6 @@ from dialogue import BINARY, BUILTIN, CALLBACK, ERROR, NAMED, OBJECT, UNARY, unp
 from runner import Program, covering, encoded, guarded
 
 _CONTAINERS = (list, dict, set)
-
-
 OPERATIONS = {
     "got": lambda target: target,
     "call": lambda target, /, *args, **kwargs: target(*args, **kwargs),

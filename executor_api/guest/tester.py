@@ -1,15 +1,16 @@
 """Assertions that the host could not turn into calls: test code and program in two processes.
 
-The test code runs in the tester. Each name that the program defines is a stand-in there, which
-calls into the program's process; only plain values travel between them, and handles for the
-program's own objects. So the program cannot reach the expectation by walking its own memory,
-replace what the test compares with, or end the test by exiting. It remains ``trust: low``: the
-reference is in the same sandbox.
+The test code runs in the tester. What the program defines has stand-ins there (``stand_ins.py``),
+which ask the program's process (``served.py``); only plain values travel between them, and marks
+for what is not. So the program cannot reach the expectation by walking its own memory, replace what
+the test compares with, or end the test by exiting. It remains ``trust: low``: the reference is in
+the same sandbox.
 
 What the test's text shows to mean Python's own (``names.py``) is that, whatever the program calls
 so: it must not replace the ``abs`` that its answer is checked with.
 """
 
+import builtins
 import io
 import sys
 
@@ -33,7 +34,7 @@ def _outcome(code, stand_ins):
     own_output, sys.stdout = sys.stdout, io.StringIO()  # the test's prints are not the program's
     try:
         compiled = compile(code, "<test>", "exec")
-        stand_ins.update(names.pythons(compiled), __name__="__test__")
+        stand_ins.update(names.pythons(compiled), __name__="__test__", __builtins__=builtins)
         exec(compiled, stand_ins)
     except Exited:
         raise

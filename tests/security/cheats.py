@@ -662,6 +662,17 @@ PATCHES = [
         OPAQUE,
     ),
     one(
+        *("other names than it has", "replacing what judges", "runtime_error|wrong_answer"),
+        "import sys\nframe = sys._getframe()\n"
+        "while 'served' not in frame.f_globals: frame = frame.f_back\n"
+        "served = frame.f_globals['served']._Served\n"
+        "served.introduction = lambda self: {'names': ['__builtins__', '__name__', 'f'],\n"
+        "    'variables': ['sorted', '__builtins__'], 'exceptions': []}\n"
+        "served.perform = lambda self, request: {'outcome': 'returned', 'value': True,\n"
+        "    'changed': []}\ndef f(x): return 0",
+        in_the_sandbox("def holds():\n    return sorted(f(3)) == [7]\nassert holds()"),
+    ),
+    one(
         *("an exception that failures are", "replacing what judges", "runtime_error"),
         "Wrong = Exception\ndef f(x): return 0",
         in_the_sandbox("try:\n    f(3)\n    assert False\nexcept Wrong:\n    pass"),
