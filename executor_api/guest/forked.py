@@ -12,6 +12,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 
 import attachments
 import native
@@ -25,6 +26,7 @@ from streams import Streams
 
 LENGTH = struct.Struct(">I")
 _OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+_THREAD_STACK = 8 << 20  # Linux's own; that of the main thread, which is larger, would be theirs
 _WARM = "import sys\ndef f(x, y=0):\n    return [str(x), {x: y}]\nz = f(1)\n"
 
 DESCRIPTORS = 6
@@ -64,6 +66,7 @@ def _settle(descriptors):
     os.write(_BELL, LENGTH.pack(os.getpid()))
     sys.argv = [runner.FILE_NAME]
     exec(compile(_WARM, "<warm>", "exec"), {})
+    threading.stack_size(_THREAD_STACK)
     streams = Streams()
     streams.renew("")
     return streams

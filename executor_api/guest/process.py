@@ -18,6 +18,7 @@ _OWN_FILES = 16 << 20  # bytes a program may write to a file of its own
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 _CPUS = os.cpu_count() or 1
 _GLANCE_SECONDS = 0.02
+_ALL_MB = 3072  # of a sandbox's memory, for the processes of one program together
 _RESERVE = 64 << 20  # bytes of address space beyond the limit, to say that it was reached
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _LIBC = ctypes.CDLL(None)
@@ -223,6 +224,8 @@ class Watch:
         if self.files.overflown(self.limits["output_bytes"]):
             return "output_limit"
         most = self.limits.get("resident_mb")  # of languages that RLIMIT_AS does not bound well
+        if most is None and len(self.others()) > 1:
+            most = _ALL_MB
         if most:
             self._resident = self.resident()
             if self._resident > most:

@@ -271,8 +271,16 @@ def _flush():
         if flush is not None and not getattr(stream, "closed", False):
             flush()
     for stream in (sys.__stdout__, sys.__stderr__):
-        if not stream.closed:
+        if not _detached(stream) and not stream.closed:
             stream.flush()
+
+
+def _detached(stream):
+    """Whether the program has taken its buffer; it then flushes what it made of that."""
+    try:
+        return stream.buffer is None
+    except ValueError:
+        return True
 
 
 def run_call(program, test):

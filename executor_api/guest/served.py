@@ -94,6 +94,7 @@ class _Served:
         if body["outcome"] == "returned":
             body["value"] = self._outgoing(result[0])
             body["changed"] = _changed(request, given)
+            body["same"] = _place(given[1:], result[0])
         elif body["outcome"] == "raised" and raised:
             body["raised"] = self._raised(raised[0])
         if self._covered is not None:
@@ -176,6 +177,12 @@ def _changed(request, given):
             if body["outcome"] == "returned" and body["value"] != form:
                 changed.append([position - 1, body["value"]])
     return changed
+
+
+def _place(given, result):
+    """Of the argument, a container of the test's, that a result is."""
+    places = (i for i, value in enumerate(given) if value is result and type(value) in _CONTAINERS)
+    return next(places, None)
 
 
 def _flush():

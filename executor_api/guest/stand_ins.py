@@ -23,6 +23,9 @@ class Session:
         self._connection = connection
         self._remotes, self._kinds, self._callbacks = {}, {}, []
         self._exceptions = {}
+        self.over = False
+        """Whether the program's process has ended, which the test's ``except`` may hide."""
+        self.asked = False
         self._failed = None
         """An assertion of the test's within a call from the program, which may not hide it."""
         self._meant = {OBJECT: self._object, CALLBACK: self._callbacks.__getitem__}
@@ -46,6 +49,7 @@ class Session:
 
     def ask(self, operation, mark, /, *args, **kwargs):
         """Have the program do something with what ``mark`` names; return or raise what it does."""
+        self.asked = True
         given = [*args, *kwargs.values()]
         forms = [pack(value, self._mark) for value in given]
         named = list(zip(kwargs, forms[len(args) :], strict=True))
@@ -61,11 +65,14 @@ class Session:
             raise self._error(body)
         for position, changed in body["changed"]:
             _replace(given[position], self._value(changed))
+        if body["same"] is not None:
+            return given[body["same"]]
         return self._value(body["value"])
 
     def _received(self):
         body = self._connection.receive()
         if body is None or body.get("outcome") == "exited":
+            self.over = True
             raise Exited
         return body
 

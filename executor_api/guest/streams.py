@@ -170,7 +170,9 @@ class _Output(io.RawIOBase):
 
 
 def _text(buffer, errors="strict"):
-    return io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, write_through=False)
+    stream = io.TextIOWrapper(buffer, encoding="utf-8", errors=errors, write_through=False)
+    stream.mode = "w" if buffer.writable() else "r"
+    return stream
 
 
 def _written(files, starts, ends, limit):

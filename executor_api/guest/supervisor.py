@@ -6,6 +6,8 @@ process 1, can kill whatever that program left. With ``--unsafe`` (a plain proce
 it does neither.
 """
 
+import _sitebuiltins
+import builtins
 import collections
 import contextlib
 import gc
@@ -41,7 +43,8 @@ _ANSWERED = (
 )
 
 _SCRATCH = ("/tmp", "/dev/shm")
-_CLEAN_SECONDS = 2.0
+_KILL_SECONDS = 2.0
+_REMOVE_SECONDS = 10.0
 _COMMON_MODULES = (
     "abc array bisect calendar cmath collections collections.abc contextlib copy dataclasses "
     "datetime decimal enum fractions functools hashlib heapq io itertools json math numbers "
@@ -236,25 +239,26 @@ class Supervisor:
             if not self.unsafe:
                 _reap()
                 self._kill_others()
-                _remove(os.path.join(self.base, str(self.programs)))
+                until = time.monotonic() + _REMOVE_SECONDS
+                _remove(os.path.join(self.base, str(self.programs)), until)
                 for folder in _SCRATCH:
-                    self._empty(folder)
+                    self._empty(folder, until)
             return True, None
         except OSError as error:
             return False, f"{type(error).__name__}: {error}"
 
-    def _empty(self, folder):
+    def _empty(self, folder, until):
         """Nothing but a change to a folder, by anyone, sets its ctime."""
         if self.stamps.get(folder) == _stamp(folder):
             return
         if os.path.isdir(folder):
             for entry in list(os.scandir(folder)):
-                _remove(entry.path)
+                _remove(entry.path, until)
             self.stamps[folder] = _stamp(folder)
 
     def _kill_others(self):
         """Kill what is left of a program. It cannot fork as fast: its number is bounded."""
-        deadline = time.monotonic() + _CLEAN_SECONDS
+        deadline = time.monotonic() + _KILL_SECONDS
         while others := self._others():
             for pid in others:
                 with contextlib.suppress(ProcessLookupError):
@@ -272,20 +276,12 @@ def _reap():
             continue
 
 
-def _remove(path):
-    """A file, or a folder with all that is in it, or nothing."""
-    try:
-        os.rmdir(path)
-    except FileNotFoundError:
+def _remove(path, until):
+    """A file, or a folder however deep it is: a folder's folders are moved out before it goes.
+    Raises ``TimeoutError`` after ``until``."""
+    _check(until)
+    if _removed(path):
         return
-    except NotADirectoryError:
-        os.unlink(path)
-    except OSError:
-        _remove_folder(path)
-
-
-def _remove_folder(path):
-    """However deep it is: a folder's folders are moved out of it before it goes."""
     heap = tempfile.mkdtemp(dir=os.path.dirname(path))
     names = (os.path.join(heap, str(number)) for number in itertools.count())
     left = [next(names)]
@@ -293,13 +289,32 @@ def _remove_folder(path):
     while left:
         folder = left.pop()
         for entry in list(os.scandir(folder)):
-            if entry.is_dir(follow_symlinks=False):
+            _check(until)
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)
+            elif not _removed(entry.path):
                 left.append(next(names))
                 os.rename(entry.path, left[-1])
-            else:
-                os.unlink(entry.path)
         os.rmdir(folder)
     os.rmdir(heap)
+
+
+def _check(until):
+    if time.monotonic() > until:
+        raise TimeoutError("what the program has written takes too long to remove")
+
+
+def _removed(path):
+    """Whether it is gone now: a file, an empty folder, or nothing."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except NotADirectoryError:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
 
 
 def _stamp(folder):
@@ -315,6 +330,8 @@ def main():
         end_with(os.getppid())
     for name in _COMMON_MODULES.split():
         __import__(name)
+    for name in ("exit", "quit"):  # which ``site`` would add, that costs its imports
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
     gc.collect()
     gc.freeze()
     zygote = Zygote(unsafe)

@@ -1,6 +1,7 @@
 """What a program may not ask the kernel for, beyond what its uid and limits keep from it: a user
-namespace, whose capabilities would lift limits; and memory that outlives it or that no limit
-counts (System V and POSIX queues, semaphores and segments, files without a name).
+namespace, whose capabilities would lift limits; memory that outlives it or that no limit counts
+(System V and POSIX queues, semaphores and segments, files without a name); and tracing, since a
+process that ends is first its tracer's.
 
 A classic BPF program for seccomp(2): Linux, Documentation/userspace-api/seccomp_filter.rst.
 """
@@ -17,6 +18,9 @@ _NUMBERS = {
     "mount": (165, 40),
     "mq_open": (240, 180),
     "msgget": (68, 186),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
     "semget": (64, 190),
     "setns": (308, 268),
     "shmget": (29, 194),

@@ -11,8 +11,10 @@ so: it must not replace the ``abs`` that its answer is checked with.
 """
 
 import builtins
+import functools
 import io
 import sys
+import types
 
 import names
 from runner import describe_exception
@@ -22,20 +24,29 @@ from stand_ins import Exited, Session, raised_by_program
 def run_assertion(code, connection):
     """Run the test code against the program and return the body of the answer."""
     try:
-        loaded, stand_ins = Session(connection).load()
+        session = Session(connection)
+        loaded, stand_ins = session.load()
         if loaded["outcome"] != "returned":
             return {key: loaded[key] for key in ("outcome", "exception") if key in loaded}
-        return _outcome(code, stand_ins)
+        body = _outcome(code, stand_ins)
+        if not session.asked and body["outcome"] == "returned":
+            return {"outcome": "invalid", "message": "the test code asks nothing of the program"}
     except Exited:
-        return {"outcome": "exited", "status": None}
+        session.over = True
+    return {"outcome": "exited", "status": None} if session.over else body
 
 
 def _outcome(code, stand_ins):
     own_output, sys.stdout = sys.stdout, io.StringIO()  # the test's prints are not the program's
     try:
         compiled = compile(code, "<test>", "exec")
-        stand_ins.update(names.pythons(compiled), __name__="__test__", __builtins__=builtins)
+        _as_modules(stand_ins)
+        stand_ins.update(names.pythons(compiled), __name__="__main__", __builtins__=builtins)
         exec(compiled, stand_ins)
+    except SystemExit as error:  # as unittest.main() ends
+        if error.code:
+            failed = AssertionError("the test code exited as failed")
+            return {"outcome": "raised", "exception": describe_exception(failed)}
     except Exited:
         raise
     except BaseException as error:
@@ -45,3 +56,19 @@ def _outcome(code, stand_ins):
     finally:
         sys.stdout = own_output
     return {"outcome": "returned"}
+
+
+def _as_modules(stand_ins):
+    """For what imports the program, and for ``unittest.main()``, which looks for tests there."""
+    for name in ("solution", "__main__"):
+        module = types.ModuleType(name)
+        module.__getattr__ = functools.partial(_member, stand_ins)
+        module.__dir__ = stand_ins.keys
+        sys.modules[name] = module
+
+
+def _member(stand_ins, name):
+    try:
+        return stand_ins[name]
+    except KeyError:
+        raise AttributeError(name) from None

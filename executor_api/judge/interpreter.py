@@ -193,11 +193,21 @@ class Interpreter(Expressions):
     def _import_from(self, node: ast.ImportFrom) -> None:
         if node.module == "typing" and not node.level:
             return
+        if node.module == "solution" and not node.level:
+            self._import_program(node.names)
+            return
         members = host.module(node.module or "", self._rng).members
         for alias in node.names:
             if node.level or alias.name not in members:
                 raise Unsupported(f"importing {alias.name}")
             self._scopes[-1][alias.asname or alias.name] = members[alias.name]
+
+    def _import_program(self, names: list[ast.alias]) -> None:
+        """As the program's module is called, for tests that import what they test."""
+        for alias in names:
+            name = alias.asname or alias.name
+            if alias.asname or (alias.name != "*" and not self._is_programs(name)):
+                self._scopes[-1][name] = Reference(ast.Name(alias.name, ast.Load()))
 
     def _pass(self, node: ast.stmt) -> None:
         pass

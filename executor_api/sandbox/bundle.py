@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "TMPDIR": "/tmp",
     "LANG": "C.UTF-8",
     "TZ": "UTC",
+    "MALLOC_ARENA_MAX": "1",  # each further one takes 64 MiB of a thread's address space
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }

@@ -293,6 +293,84 @@ def test_an_assertion_uses_the_programs_objects(service: Service, test: str) -> 
     assert (result["verdict"], result["trust"]) == ("accepted", "low")
 
 
+FAST_IO = """\
+import os, sys
+from io import BytesIO, IOBase
+class FastIO(IOBase):
+    newlines = 0
+    def __init__(self, file):
+        self._fd = file.fileno()
+        self.buffer = BytesIO()
+        self.writable = "x" in file.mode or "r" not in file.mode
+        self.write = self.buffer.write if self.writable else None
+    def readline(self):
+        while self.newlines == 0:
+            b = os.read(self._fd, max(os.fstat(self._fd).st_size, 8192))
+            self.newlines = b.count(b"\\n") + (not b)
+            at = self.buffer.tell()
+            self.buffer.seek(0, 2), self.buffer.write(b), self.buffer.seek(at)
+        self.newlines -= 1
+        return self.buffer.readline()
+    def flush(self):
+        if self.writable:
+            os.write(self._fd, self.buffer.getvalue())
+            self.buffer.truncate(0), self.buffer.seek(0)
+source, sink = FastIO(sys.stdin), FastIO(sys.stdout)
+sink.write(source.readline())
+sink.flush()
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(input())\nexit()",
+        "print(input())\nquit(0)",
+        FAST_IO,
+        "import codecs, sys\nsys.stdout = codecs.getwriter('utf-8')(sys.stdout.detach())\n"
+        "sys.stdout.write(input())",
+        "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint(input())",
+        "import threading, time\n"
+        "threads = [threading.Thread(target=time.sleep, args=(.1,)) for _ in range(10)]\n"
+        "for t in threads: t.start()\nfor t in threads: t.join()\nprint(input())",
+    ],
+    ids=["exit", "quit", "fast input", "detached output", "wrapped output", "threads"],
+)
+def test_what_contestants_write(service: Service, code: str) -> None:
+    result = run(service, code, stdio("1\n", "1"), stdio("2\n", "2"), stdio("3\n", "3"))
+    assert result["verdict"] == "accepted", result["tests"]
+
+
+UNITTEST = """\
+import unittest
+class TestDouble(unittest.TestCase):
+    def test(self):
+        self.assertEqual(double(2), 4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "body", "verdict"),
+    [
+        (UNITTEST + "unittest.main()", "2 * x", "accepted"),
+        (UNITTEST + "if __name__ == '__main__': unittest.main()", "3 * x", "wrong_answer"),
+        ("class Test:\n    def test(self):\n        assert double(2) == 4", "2", "invalid_value"),
+        ("try:\n    double(2)\nexcept:\n    pass", "__import__('os')._exit(0)", "exited_early"),
+        (
+            "with open('/dev/null'):\n    xs = [1]\n    assert double(xs) is not xs",
+            "x",
+            "wrong_answer",
+        ),
+        ("with open('/dev/null'):\n    xs = [1]\n    assert double(xs) is xs", "x", "accepted"),
+        ("import solution\nassert solution.double(2) == 4", "2 * x", "accepted"),
+        ("from solution import double as d\nassert d(2) == 4", "2 * x", "accepted"),
+    ],
+)
+def test_what_test_code_may_be(service: Service, test: str, body: str, verdict: str) -> None:
+    result = run(service, f"def double(x): return {body}", {"kind": "assert", "code": test})
+    assert result["verdict"] == verdict, result["tests"]
+
+
 HIGHER_ORDER = """\
 class Negative(ValueError):
     def __init__(self, x=0):

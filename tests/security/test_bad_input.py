@@ -271,6 +271,31 @@ SERVED = {
         ),
         "accepted",
     ),
+    "folders, faster made than removed": (
+        _program(
+            code="import os\nfor i in range(30_000):\n    os.mkdir(str(i))",
+            isolation="test",
+            tests=[STDIO, STDIO],
+        ),
+        None,
+    ),
+    "a child that traces its parent": (
+        _program(
+            code="import ctypes, os, time\nlibc = ctypes.CDLL(None)\npid = os.getpid()\n"
+            "libc.prctl(0x59616D61, ctypes.c_ulong(-1), 0, 0, 0)\nr, w = os.pipe()\n"
+            "if os.fork() == 0:\n    os.setsid(); libc.ptrace(0x4206, pid, None, None)\n"
+            "    os.write(w, b'x'); time.sleep(99)\nos.read(r, 1); os._exit(3)",
+        ),
+        "runtime_error",
+    ),
+    "more memory than a sandbox has": (
+        _program(
+            code="import os, time\nfor _ in range(14):\n    r, w = os.pipe()\n"
+            "    if os.fork() == 0:\n        a = bytearray(450 << 20); os.write(w, b'x')\n"
+            "        time.sleep(60)\n    os.read(r, 1)",
+        ),
+        "memory_limit",
+    ),
     "a deep program": (_program(code="(" * 100_000), "compile_error"),
     "a long sum": (_program(code="x = " + "+".join(["1"] * 100_000)), "compile_error"),
     "lambdas": (_program(code="x = " + "lambda:" * 100_000 + "1"), "compile_error"),
