@@ -187,7 +187,7 @@ class Checker(_Model):
 
     type: Literal["exact", "tokens", "lines", "unordered_lines", "equal", "unordered"]
     float_tolerance: Number = Field(1e-6, ge=0, le=1)
-    """Absolute for magnitudes below 1, relative above."""
+    """Absolute for magnitudes below 1 and where an int is expected, else relative."""
     sequence_types: Literal["strict", "loose"] | None = None
     """``loose``: a tuple equals a list. Default: loose for JSON expectations, else strict."""
 

@@ -16,8 +16,9 @@ import threading
 import time
 import traceback
 import types
+from itertools import islice
 
-from codec import NotPlain, decode, encode
+from codec import MAX_ITEMS, NotPlain, decode, encode
 from covered import Coverage
 from memory_streams import MemoryInput, MemoryStreams
 from process import close_reserve, open_reserve
@@ -34,10 +35,16 @@ _TICK_SECONDS = 0.01
 _FEW_TESTS = 5  # what sharing memory takes is more than it saves
 # Programs do replace functions of modules.
 _write, _clock, _getrusage, _dumps = os.write, time.monotonic, resource.getrusage, json.dumps
-_MATERIALIZE = {
-    kind.__name__: kind
-    for kind in (list, tuple, set, frozenset, dict, sorted, str, sum, len, max, min, any, all)
-}
+
+
+def _listed(value):
+    """A list of what is not plain but can be iterated; else the value itself."""
+    plain = isinstance(value, (list, tuple, set, frozenset, dict, str, bytes))
+    iterable = not plain and hasattr(type(value), "__iter__")
+    return list(islice(value, MAX_ITEMS + 1)) if iterable else value
+
+
+_MATERIALIZE = {kind.__name__: kind for kind in (list, tuple, set, sorted)} | {"iterated": _listed}
 
 
 class Reporter:

@@ -129,15 +129,19 @@ class Expressions(References):
         self._consume(items)
         host.refuse_collisions(items)
 
-    def _items(self, nodes: list[ast.expr], *, passed: bool = False) -> Any:
+    def _items(self, nodes: list[ast.expr], *, passed: bool = False, iterated: bool = False) -> Any:
         """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is.
-        ``passed``: as arguments to the program, which may get what it got before."""
+        ``passed``: as arguments to the program, which may get what it got before. ``iterated``:
+        nothing else is done with any of them."""
         items: list[Any] = []
         deferred = False
         for node in nodes:
             starred = isinstance(node, ast.Starred)
             inner = node.value if isinstance(node, ast.Starred) else node
-            value = self._passed(inner) if passed else self._plain(inner)
+            if passed:
+                value = self._passed(inner)
+            else:
+                value = self._iterated(inner) if iterated or starred else self._plain(inner)
             if value is DEFERRED:
                 deferred = True
             elif starred:
@@ -145,6 +149,18 @@ class Expressions(References):
             else:
                 items.append(self._datum(value))
         return DEFERRED if deferred else items
+
+    def _iterated(self, node: ast.expr) -> Any:
+        """As ``_plain``, of what is only iterated: of the program's it may be an iterator."""
+        if not isinstance(node, ast.Call) or not self._is_rooted(node):
+            return self._plain(node)
+        if isinstance(node.func, ast.Attribute) and not self._is_guests(node.func):
+            return self._plain(node)
+        callee = self._evaluate(node.func)
+        classes = self._program.classes
+        if not isinstance(callee, Reference) or getattr(callee.node, "id", "") in classes:
+            return self._plain(node)
+        return self._ask_materialized(host.ITERATED, node, callee)
 
     def _passed(self, node: ast.expr) -> Any:
         """As ``_plain``, of what is handed on without a look at it."""
@@ -314,7 +330,7 @@ class Expressions(References):
             rows.append([] if row is DEFERRED else row)
             return row is not DEFERRED
         first, rest = generators[0], generators[1:]
-        items = self._plain(first.iter)
+        items = self._iterated(first.iter)
         if first.is_async or items is DEFERRED:
             return self._deferred_comprehension(generators, parts)
         complete = True
@@ -359,7 +375,7 @@ class Expressions(References):
         return self._is_rooted(method) and not view_of_answer
 
     def _method(self, node: ast.Call, name: str, owner: Any, *, statement: bool) -> Any:
-        arguments = self._arguments(node)
+        arguments = self._arguments(node, iterated=name in host.ITERATING_METHODS)
         if owner is DEFERRED or arguments is DEFERRED:
             if statement or not host.is_pure_method(name):
                 raise Unsupported(f"the method {name} on an answer")
@@ -379,7 +395,9 @@ class Expressions(References):
     def _call_host(self, node: ast.Call, function: Any) -> Any:
         if not host.is_callable(function):
             raise Unsupported("calling such a value")
-        arguments = self._arguments(node)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        iterating = name in host.ITERATING and function is host.BUILTINS[name]
+        arguments = self._arguments(node, iterated=iterating)
         if arguments is DEFERRED:
             return DEFERRED
         values, keywords = arguments
@@ -390,9 +408,9 @@ class Expressions(References):
         self._spend(_length(result))
         return result
 
-    def _arguments(self, node: ast.Call, *, passed: bool = False) -> Any:
+    def _arguments(self, node: ast.Call, *, passed: bool = False, iterated: bool = False) -> Any:
         """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is."""
-        values = self._items(node.args, passed=passed)
+        values = self._items(node.args, passed=passed, iterated=iterated)
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self._passed(keyword.value) if passed else self._plain(keyword.value)

@@ -19,6 +19,9 @@ from executor_api.judge.collisions import too_many_collisions
 __all__ = [
     "BUILTINS",
     "HostFunction",
+    "ITERATED",
+    "ITERATING",
+    "ITERATING_METHODS",
     "MATERIALIZERS",
     "MODULES",
     "Module",
@@ -46,6 +49,14 @@ VIEWS = frozenset({"items", "keys", "values"})
 
 MATERIALIZERS = frozenset({"list", "tuple", "set", "sorted"})
 """Builtins that the guest can apply to what a call returned, iterators included."""
+
+ITERATED = "iterated"
+"""Instead of one of these: the guest lists what is not plain and can be iterated."""
+ITERATING = frozenset(
+    ["all", "any", "dict", "enumerate", "filter", "frozenset", "map", "max", "min", "sum", "zip"]
+)
+"""Builtins that do nothing with such an argument but iterate."""
+ITERATING_METHODS = frozenset({"extend", "issubset", "issuperset", "join", "union", "update"})
 
 
 class Unsupported(Exception):

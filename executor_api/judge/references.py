@@ -116,9 +116,9 @@ class References(ABC):
         """As ``_plain``, but an expression that only the guest can evaluate stays a reference."""
 
     @abstractmethod
-    def _arguments(self, node: ast.Call, *, passed: bool = False) -> Any:
+    def _arguments(self, node: ast.Call, *, passed: bool = False, iterated: bool = False) -> Any:
         """Return ``(values, keywords)``, or ``DEFERRED`` where one of them is. ``passed``: to the
-        program, which may get what it got before."""
+        program, which may get what it got before. ``iterated``: to what only iterates."""
 
     def _spend(self, amount: int) -> None:
         self._budget -= amount
@@ -250,8 +250,10 @@ class References(ABC):
             if given is DEFERRED:
                 raise Unsupported("a call that depends on an answer")
             return self._ask_call(inner, target, given, name)
-        function = ast.Name(name, ast.Load())
-        return self._ask_expression(inner, ast.Call(function, [self._inline(inner)], []))
+        source = ast.unparse(self._inline(inner))
+        self._spend(len(source) >> 4)
+        form = {"kind": "eval", "expression": source, "materialize": name}
+        return self._calls.ask(self._key(inner), lambda: form)
 
     def _inline(self, node: ast.expr) -> ast.expr:
         """Return ``node`` with everything the host knows written as literals."""

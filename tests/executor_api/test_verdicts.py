@@ -341,6 +341,31 @@ def test_what_contestants_write(service: Service, code: str) -> None:
     assert result["verdict"] == "accepted", result["tests"]
 
 
+@pytest.mark.parametrize(
+    "test",
+    [
+        "assert sum(up(3)) == 3 and max(up(3)) == 2",
+        "assert [x + 1 for x in up(3)] == [1, 2, 3]",
+        "assert ','.join(map(str, up(3))) == '0,1,2'",
+        "assert ','.join(letters(3)) == 'a,a,a'",
+        "assert [*up(3)] == [0, 1, 2] and [*zip(up(2), 'ab')] == [(0, 'a'), (1, 'b')]",
+        "total = 0\nfor x in up(3):\n    total += x\nassert total == 3",
+        "assert all(x < 3 for x in up(3)) and not any(Counter().down(0))",
+        "assert sum([1, 2]) + sum(plain(3)) == 9 and max(five(1), five(2)) == 5",
+        "assert dict(pairs(2)) == {0: 0, 1: 1}",
+    ],
+)
+def test_what_is_only_iterated_may_be_an_iterator(service: Service, test: str) -> None:
+    code = (
+        "from collections import deque\ndef up(n): yield from range(n)\ndef five(x): return 5\n"
+        "def letters(n): return ('a' for _ in range(n))\ndef plain(n): return deque([1, 2, n])\n"
+        "def pairs(n): return zip(range(n), range(n))\n"
+        "class Counter:\n    def down(self, n): return reversed(range(n))\n"
+    )
+    result = run(service, code, {"kind": "assert", "code": test})
+    assert result["verdict"] == "accepted", result["tests"]
+
+
 UNITTEST = """\
 import unittest
 class TestDouble(unittest.TestCase):

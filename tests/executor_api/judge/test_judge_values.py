@@ -34,6 +34,8 @@ EQUAL: list[tuple[Any, Any]] = [
     ({(1, 2): 3.0000001}, {(1, 2): 3}),
     ({1: 2, "x": 3}, {"x": 3, 1: 2}),
     (10**4000, 10**4000),
+    (5e13, 5 * 10**13),
+    (5.0000001e13, 5e13),
     (math.inf, math.inf),
 ]
 DIFFERENT: list[tuple[Any, Any]] = [
@@ -180,3 +182,9 @@ def test_symmetric_in_verdict(a: Any, b: Any) -> None:
 @given(st.lists(st.integers(0, 5), max_size=8), st.lists(st.integers(0, 5), max_size=8))
 def test_unordered_is_multiset_equality(a: list[int], b: list[int]) -> None:
     assert (unordered_difference(a, b, STRICT) is None) == (Counter(a) == Counter(b))
+
+
+def test_where_an_int_is_expected_nothing_is_relative() -> None:
+    assert difference(5e13, 5 * 10**13 + 5) is not None
+    assert difference(5 * 10**13 + 5, 5e13) is None
+    assert difference(3.0000001, 3) is None
