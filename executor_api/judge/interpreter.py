@@ -91,15 +91,22 @@ class Interpreter(Expressions):
 
     def _only_programs_opinion(self, node: ast.expr) -> bool:
         """Whether ``node`` is the truth of a program's function applied to the program's own
-        results: nothing in such an assertion is judged on the host."""
+        results, or compares nothing but these: nothing in such an assertion is judged on the
+        host."""
         if isinstance(node, ast.BoolOp):
             return any(map(self._only_programs_opinion, node.values))
         if isinstance(node, ast.UnaryOp):
             return self._only_programs_opinion(node.operand)
         if isinstance(node, ast.Compare):
             others = [node.left, *node.comparators]
+            if all(isinstance(x, ast.Call) and self._is_rooted(x) for x in others):
+                return True  # ``fast(n) == slow(n)``
             constant = [isinstance(x, ast.Constant) and type(x.value) is bool for x in others]
             return sum(constant) == 1 and any(map(self._only_programs_opinion, others))
+        if isinstance(node, ast.GeneratorExp | ast.ListComp):
+            return self._only_programs_opinion(node.elt)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("all", "any"):
+            return any(map(self._only_programs_opinion, node.args))
         if not isinstance(node, ast.Call) or not self._is_rooted(node):
             return False
         if self._lookup(root(node)) is not None:  # the candidate, on arguments it is given

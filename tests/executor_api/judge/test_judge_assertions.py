@@ -446,6 +446,8 @@ def test_the_programs_opinion_of_its_own_results_is_worth_less() -> None:
         "assert same(f(1), make([2]))",
         "def check(candidate):\n    assert same(candidate(1), make([2])) == True\ncheck(f)",
         "assert not differs(f(1), 2) and f(2) == 3",
+        "assert all(valid(f(n)) for n in range(3))",
+        "assert fast(3) == slow(3)",
     ):
         assert converted(code).trust == "low"
     assert (

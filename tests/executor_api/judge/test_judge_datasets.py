@@ -63,7 +63,9 @@ def test_mbpp_converts_and_accepts_its_references() -> None:
         code = f"{row['code']}\n{row['test_setup_code']}"
         tests = [*row["test_list"], *row["challenge_test_list"]]
         found = judge_program(code, [{"kind": "assert", "code": test} for test in tests])
-        assert {(r.verdict, r.trust) for r in found} == {(Verdict.ACCEPTED, "high")}, row["task_id"]
+        assert {r.verdict for r in found} == {Verdict.ACCEPTED}, row["task_id"]
+        # 596 compares with ``sys.getsizeof`` of whatever the program calls ``sys``.
+        assert {r.trust for r in found} == {"low" if row["task_id"] == 596 else "high"}
 
 
 def test_names_judged_inside_mean_what_the_data_sets_mean(humaneval: list[Row]) -> None:

@@ -185,6 +185,6 @@ def test_unordered_is_multiset_equality(a: list[int], b: list[int]) -> None:
 
 
 def test_where_an_int_is_expected_nothing_is_relative() -> None:
-    assert difference(5e13, 5 * 10**13 + 5) is not None
-    assert difference(5 * 10**13 + 5, 5e13) is None
-    assert difference(3.0000001, 3) is None
+    assert difference(5e13, 5 * 10**13 + 5, STRICT) is not None
+    assert difference(5 * 10**13 + 5, 5e13, STRICT) is None
+    assert difference(3.0000001, 3, STRICT) is None
