@@ -12,9 +12,10 @@ from executor_api import metrics
 from executor_api.coverage import Covered, read_notes
 from executor_api.duplicates import originals
 from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
+from executor_api.judging import Judging
 from executor_api.languages import LANGUAGES, NAMES, PYTHON, available, guest_form
-from executor_api.observation import End, Observation, Outcome
-from executor_api.sandbox.link import LARGE_ANSWER, Link
+from executor_api.observation import Observation, Outcome
+from executor_api.sandbox.link import Link
 from executor_api.scheduler import DeadlinePassed, Job, Lost, NotReady, Scheduler
 from executor_api.settings import Maxima
 from executor_api.tracing import assemble
@@ -163,20 +164,7 @@ class Executor:
     # --- on a sandbox ---
 
     async def _run(self, program: ExecuteProgram, plan: Plan, link: Link) -> _Graded:
-        judged: list[TestResult] = []
-        observed: list[Observation] = []
-
-        async def judge_all() -> None:
-            """Judge each test whose last guest test has been observed."""
-            while len(judged) < len(plan.slices) and len(observed) >= plan.slices[len(judged)].stop:
-                part = plan.slices[len(judged)]
-                judged.append(await _judged(plan, len(judged), observed[part]))
-
-        async def go_on(observation: Observation) -> bool:
-            observed.append(observation)
-            await judge_all()
-            return not judged or judged[-1].verdict is Verdict.ACCEPTED
-
+        judging = Judging(plan)
         started = time.monotonic()
         seen = await link.run(
             program.code,
@@ -184,19 +172,15 @@ class Executor:
             program.limits,
             isolation=program.isolation,
             program_seconds=self._program_seconds,
-            go_on=go_on if program.stop_on_failure else None,
+            take=judging.take,
+            step=program.stop_on_failure,
             native=guest_form(program.language, program.limits.memory_mb),
             coverage=program.coverage,
         )
-        observed[:] = seen
-        with metrics.JUDGE_SECONDS.time():
-            await judge_all()
-            judged += [
-                await _judged(plan, index, _with_rest(observed[plan.slices[index]]))
-                for index in range(len(judged), len(program.tests))
-            ]
+        results = await judging.results()
+        metrics.JUDGE_SECONDS.observe(judging.seconds)
         metrics.PROGRAM_SECONDS.labels("execute").observe(time.monotonic() - started)
-        return judged, await _covered(program, link, seen) if program.coverage else None
+        return results, await _covered(program, link, seen) if program.coverage else None
 
     async def _trace(
         self, program: TraceProgram, call: dict[str, Any] | None, link: Link
@@ -290,12 +274,6 @@ async def _done(job: Job) -> Any:
     return job.done.result()
 
 
-async def _judged(plan: Plan, index: int, seen: Sequence[Observation]) -> TestResult:
-    judge = partial(plan.judge, index, seen)
-    large = any(one.payload_bytes > LARGE_ANSWER for one in seen)
-    return await asyncio.to_thread(judge) if large else judge()
-
-
 async def _covered(program: ExecuteProgram, link: Link, seen: list[Observation]) -> Covered:
     compiled = any(one.outcome is not Outcome.COMPILE_ERROR for one in seen)
     read = partial(read_notes, link.extra, program.code, nothing_ran=not compiled)
@@ -332,21 +310,6 @@ def abandon(tickets: Sequence[Ticket]) -> None:
     """Free the work of a caller who is gone."""
     for ticket in tickets:
         ticket.job.done.cancel()
-
-
-_NOT_RUN = Observation(end=End.NOT_RUN)
-
-
-_TIME_OVER = Observation(end=End.WALL_LIMIT)
-
-
-def _with_rest(seen: list[Observation]) -> list[Observation]:
-    """Of a test that was not seen to its end: where its last call went well, the program's time
-    was over before the next."""
-    if not seen:
-        return [_NOT_RUN]
-    went_well = seen[-1].end is End.ANSWERED and seen[-1].outcome is Outcome.RETURNED
-    return [*seen, _TIME_OVER] if went_well else seen
 
 
 def _no_run(verdict: Verdict, message: str) -> TestResult:

@@ -4,12 +4,13 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from executor_api.guest import frames
 from executor_api.languages import TOOLS
-from executor_api.observation import End, Observation, from_frame
+from executor_api.observation import NO_VALUE, End, Observation, from_frame
 from executor_api.sandbox.runtime import Sandbox, SandboxDied
 from executor_api.wire import ExecuteLimits, TraceLimits
 
@@ -71,14 +72,18 @@ class Link:
         *,
         isolation: str,
         program_seconds: float,
-        go_on: Callable[[Observation], Awaitable[bool]] | None = None,
+        take: Callable[[Observation], Awaitable[bool]] | None = None,
+        step: bool = False,
         native: dict[str, Any] | None = None,
         files: dict[str, Any] | None = None,
         coverage: bool = False,
     ) -> list[Observation]:
-        """Run ``tests``; return an observation for each, fewer where ``go_on`` said no or
+        """Run ``tests``; return an observation for each, fewer where ``take`` said no or
         ``program_seconds`` were over. Where the program left what cannot be removed in time between
         two of its processes, its time counts as over.
+
+        ``take`` is given each observation as it comes, and what is returned is then without values,
+        which may be large. With ``step`` it says whether to go on.
 
         ``native`` is the guest's form of a language other than Python. ``files`` holds the job's
         ``files``, ``fetch_files`` and ``fetch_bytes``; what it fetched is then in ``extra``. With
@@ -86,7 +91,7 @@ class Link:
         """
         job = next(self._jobs)
         head = {"op": "run", "job": job, "limits": limits.model_dump(), "isolation": isolation}
-        head |= {"step": go_on is not None, "program_seconds": program_seconds}
+        head |= {"step": step, "program_seconds": program_seconds}
         body = {"code": code, "tests": tests} | (files or {})
         wait = 2 * min(limits.wall_seconds, program_seconds) + _GRACE_SECONDS
         if coverage:
@@ -96,14 +101,19 @@ class Link:
             wait += native["build_limits"]["wall_seconds"]
         await self._send(head, body)
         seen: list[Observation] = []
-        stopped = False
+        go_on = True
+
+        async def add(observation: Observation) -> bool:
+            seen.append(observation if take is None else replace(observation, value=NO_VALUE))
+            return take is None or await take(observation)
+
         while (frame := await self._answer(job, "test", wait)) is not None:
-            seen.append(await _observation(frame, len(seen), len(tests), limits.output_bytes))
-            if go_on is not None:
-                stopped = not await go_on(seen[-1])
-                await self._send({"op": "stop" if stopped else "next", "job": job})
-        if not self.clean and len(seen) < len(tests) and not stopped:
-            seen += [Observation(end=End.WALL_LIMIT)] * (len(tests) - len(seen))
+            seen_now = await _observation(frame, len(seen), len(tests), limits.output_bytes)
+            go_on = await add(seen_now)
+            if step:
+                await self._send({"op": "next" if go_on else "stop", "job": job})
+        while not self.clean and len(seen) < len(tests) and (go_on or not step):
+            go_on = await add(Observation(end=End.WALL_LIMIT))
         return seen
 
     async def trace(self, program: dict[str, Any], limits: TraceLimits) -> Frame:
