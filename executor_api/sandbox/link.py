@@ -112,6 +112,8 @@ class Link:
             go_on = await add(seen_now)
             if step:
                 await self._send({"op": "next" if go_on else "stop", "job": job})
+        if not self.clean and not seen:
+            raise SandboxDied(f"unclean before it has run anything: {self.why}")
         while not self.clean and len(seen) < len(tests) and (go_on or not step):
             go_on = await add(Observation(end=End.WALL_LIMIT))
         return seen

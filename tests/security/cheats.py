@@ -683,7 +683,7 @@ PATCHES = [
         in_the_sandbox("try:\n    f(3)\n    assert False\nexcept Wrong:\n    pass"),
     ),
     one(
-        *("an exception that says all is well", "replacing what judges", "runtime_error"),
+        *("an exception that says all is well", "replacing what judges", "exited_early"),
         "class Wrong(Exception):\n    program_body = {'outcome': 'returned'}\n"
         "    def __str__(self): raise SystemExit\ndef f(x): return 0",
         in_the_sandbox("if f(3) != 7:\n    raise Wrong(3)"),

@@ -13,7 +13,8 @@ from tests.security.attacks import LIMITS, UNREACHABLE
 from tests.service import Service, running_service
 
 VARIABLES = {
-    *("HOME", "LANG", "PATH", "PWD", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "TMPDIR", "TZ"),
+    *("HOME", "LANG", "MALLOC_ARENA_MAX", "PATH", "PWD", "TMPDIR", "TZ"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED"),
     *("HOSTNAME", "LC_CTYPE", "SHLVL", "_", "OLDPWD"),
 }
 ROOT = {
