@@ -82,8 +82,8 @@ class Link:
         ``program_seconds`` were over. Where the program left what cannot be removed in time between
         two of its processes, its time counts as over.
 
-        ``take`` is given each observation as it comes, and what is returned is then without values,
-        which may be large. With ``step`` it says whether to go on.
+        ``take`` is given each observation as it comes, and what is returned is then without large
+        values. With ``step`` it says whether to go on.
 
         ``native`` is the guest's form of a language other than Python. ``files`` holds the job's
         ``files``, ``fetch_files`` and ``fetch_bytes``; what it fetched is then in ``extra``. With
@@ -104,7 +104,8 @@ class Link:
         go_on = True
 
         async def add(observation: Observation) -> bool:
-            seen.append(observation if take is None else replace(observation, value=NO_VALUE))
+            large = take is not None and observation.payload_bytes > LARGE_ANSWER
+            seen.append(replace(observation, value=NO_VALUE) if large else observation)
             return take is None or await take(observation)
 
         while (frame := await self._answer(job, "test", wait)) is not None:
