@@ -18,8 +18,8 @@ APP = typer.Typer()
 APP.command()(main)
 
 
-def test_what_it_cannot_do_is_said_without_advice_on_something_else() -> None:
-    words = ["--output_dir", "no/such", "--model", "{type: hf, path: x}"]
+def test_what_it_cannot_do_is_said_without_advice_on_something_else(tmp_path: Path) -> None:
+    words = ["--output_dir", str(tmp_path), "--model", "{type: hf, path: x}"]
     result = CliRunner().invoke(APP, ["--", *words])
     assert result.exit_code == 1
     assert "The demo cannot run: model.type is 'hf': the demo needs 'micro'" in result.stdout
