@@ -121,7 +121,7 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
         after = load_model(recipe.output_dir)
         with console.status("Evaluating the trained model on the same problems"):
             second = asyncio.run(_measure(after, held_out, recipe))
-            rows = _rows(first, second, *(_ask(policy, questions) for policy in (before, after)))
+            rows = [*_written(first, second), *_predicted(before, after, questions)]
             failures = asyncio.run(_failures(after, second.sampled, held_out, recipe))
     facts = _facts(recipe, trained.steps, before, len(held_out), time.monotonic() - began)
     shown = {"title": "CodeRL+ on the micro family", "facts": facts, "rows": rows}
@@ -157,21 +157,32 @@ async def _samples(rollouts: Sequence[Rollout], recipe: Recipe) -> list[Alignmen
     return samples
 
 
-def _ask(policy: Policy, questions: Sequence[AlignmentSample]) -> Answers:
-    return ask(*policy, questions, MicroFormat(), GREEDY)
-
-
-def _rows(first: Measured, second: Measured, before: Answers, after: Answers) -> list[Row]:
+def _written(first: Measured, second: Measured) -> list[Row]:
     sampled = (first.sampled.pass_rates, second.sampled.pass_rates)
     greedy = (first.greedy.pass_rates, second.greedy.pass_rates)
-    rows = [
+    return [
         _row("pass@1 sampled", *sampled, "held-out problems, at temperature 1"),
         _row("pass@1 greedy", *greedy, "held-out problems"),
     ]
-    if before.exact:  # of few problems the start may fail none
-        exact = (before.exact, after.exact)
-        rows.append(_row("variables exact", *exact, "failed programs of the start"))
+
+
+def _predicted(before: Policy, after: Policy, questions: Sequence[AlignmentSample]) -> list[Row]:
+    """All of a program's variables right. Of few problems the start may fail none."""
+    if not questions:
+        return []
+    about = "failed programs of the start"
+    rows = []
+    for name, how, unit in (
+        ("variables sampled", SAMPLED, f"{about}, at temperature 1"),
+        ("variables greedy", GREEDY, about),
+    ):
+        first, second = (_ask(policy, questions, how).exact for policy in (before, after))
+        rows.append(_row(name, first, second, unit))
     return rows
+
+
+def _ask(policy: Policy, questions: Sequence[AlignmentSample], how: Sampling = GREEDY) -> Answers:
+    return ask(*policy, questions, MicroFormat(), how)
 
 
 def _row(metric: str, before: list[float], after: list[float], unit: str) -> Row:

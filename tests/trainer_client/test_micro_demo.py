@@ -63,7 +63,8 @@ def test_demo_trains_and_reports(tmp_path: Path) -> None:
     console = Console(file=output, width=160)
     report = demo(load_recipe(Path("recipes/micro.yaml"), overrides), 24, console)
     assert [row.cases for row in report.rows[:2]] == [24, 24]
-    assert report.rows[2].cases >= 5
+    assert [row.metric for row in report.rows[2:]] == ["variables sampled", "variables greedy"]
+    assert report.rows[2].cases == report.rows[3].cases >= 5
     assert 0 < report.rows[0].before.mean < 1
     assert {curve.label for curve in report.curves} >= {"pass rate", "variables right"}
     assert all(failure.verdict != "accepted" for failure in report.failures)

@@ -1,6 +1,10 @@
 """The shipped checkpoint writes programs, answers questions, and leaves room to learn."""
 
+import ast
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -15,7 +19,14 @@ from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model, new_model, save_model
 from trainer_client.micro.problems import generate
-from trainer_client.micro.warmstart import IGNORED, Example, Phase, encode, warm_start
+from trainer_client.micro.warmstart import (
+    IGNORED,
+    PHASES,
+    Example,
+    encode,
+    examples,
+    warm_start,
+)
 
 GREEDY = Sampling(temperature=0.0, max_new_tokens=48)
 Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
@@ -92,12 +103,28 @@ def test_only_the_completion_is_trained_on(policy: Policy) -> None:
     assert trained == ["x = 'a'\n<eos>", "y\n<eos>"]
 
 
+@pytest.mark.parametrize(("stale", "least", "most"), [(0.0, 40, 40), (1.0, 0, 12)])
+def test_answers_are_the_programs_own_unless_they_are_stale(
+    stale: float, least: int, most: int
+) -> None:
+    """Of forty; an edit may leave the last value as it is."""
+    corpus = examples(replace(PHASES[0], writing=0.0, stale=stale))
+    assert least <= sum(map(is_right, islice(corpus, 40))) <= most
+
+
+def is_right(question: Example) -> bool:
+    """Whether the last variable is said to hold what the program returns."""
+    program, _, call = question.prompt.partition("# f(")
+    names: dict[str, Any] = {}
+    exec(program, names)
+    given = ast.literal_eval(call.partition(")")[0])
+    said = question.completion.splitlines()[-1].partition(" = ")[2]
+    return bool(names["f"](given) == ast.literal_eval(said))
+
+
 def test_warm_start_lowers_the_loss() -> None:
     losses: list[float] = []
-    phases = [
-        Phase(12, 16, 0.5, bugs, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0)
-        for bugs in (0.0, 0.4)
-    ]
+    phases = [replace(PHASES[0], steps=12, batch=16, writing=0.5, bugs=bugs) for bugs in (0.0, 0.4)]
     warm_start(phases, lambda _, loss: losses.append(loss))
     assert len(losses) == 24 and sum(losses[-3:]) < 0.95 * sum(losses[:3])
 

@@ -1,8 +1,9 @@
 """Supervised warm start: write programs, and predict the variables of programs.
 
 Stops early on purpose. A converged start leaves reinforcement learning nothing to do. So the last
-phase trains on programs of which some have a bug, like code found anywhere: the model then knows
-the right steps, and as often as its corpus it writes a wrong one.
+phase trains on programs of which some have a bug, and on values of which some are stale, like code
+and comments found anywhere: the model then knows the right steps and values, and as often as its
+corpus it writes a wrong one.
 """
 
 import random
@@ -17,12 +18,21 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from executor_api.wire import CallSpec
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.micro.alignment import CommentedFormat, MicroFormat, correct_answer
-from trainer_client.micro.family import OPERATIONS, Split, program, run, structures
+from trainer_client.micro.family import OPERATIONS, Operation, Split, program, run, structures
 from trainer_client.micro.model import VETTED, Size, new_model
 from trainer_client.micro.problems import Draft, Hide, draft
 from trainer_client.micro.tokenizer import train_tokenizer
 
-__all__ = ["PHASES", "Example", "Phase", "encode", "optimizers", "predicting", "warm_start"]
+__all__ = [
+    "PHASES",
+    "Example",
+    "Phase",
+    "encode",
+    "examples",
+    "optimizers",
+    "predicting",
+    "warm_start",
+]
 
 IGNORED = -100
 TOKENIZER_EXAMPLES = 6000
@@ -42,6 +52,9 @@ class Phase:
     adam_learning_rate: float
     seed: int
     hide: Hide = 0.2
+    stale: float = 0.0
+    """Share of the questions about variables whose answer is that of the program with another
+    step in the place of one."""
     predicting: float = 0.0
     """Share of all examples that say what ``f`` gives for a further input, from the statement."""
     returned: float = 0.0
@@ -54,7 +67,7 @@ class Phase:
 
 PHASES = (
     Phase(900, 64, 0.08, 0.0, muon_learning_rate=6e-3, adam_learning_rate=3e-3, seed=0),
-    Phase(180, 48, 0.25, 0.4, muon_learning_rate=3e-3, adam_learning_rate=1e-3, seed=5),
+    Phase(180, 48, 0.25, 0.4, muon_learning_rate=3e-3, adam_learning_rate=1e-3, seed=5, stale=0.45),
 )
 """The vetted schedule."""
 
@@ -69,7 +82,7 @@ def warm_start(
     phases: Sequence[Phase], log: Callable[[int, float], None], size: Size = VETTED
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Train tokenizer and model from nothing on the warm-start split; ``log(step, loss)``."""
-    corpus = islice(_examples(phases[0]), TOKENIZER_EXAMPLES)
+    corpus = islice(examples(phases[0]), TOKENIZER_EXAMPLES)
     tokenizer = train_tokenizer(example.prompt + example.completion for example in corpus)
     model = new_model(tokenizer, phases[0].seed, size)
     for phase in phases:
@@ -83,10 +96,10 @@ def _train(
     phase: Phase,
     log: Callable[[int, float], None],
 ) -> None:
-    examples = _examples(phase)
+    corpus = examples(phase)
     steppers = optimizers(model, phase.muon_learning_rate, phase.adam_learning_rate)
     for step in range(phase.steps):
-        batch = encode(tokenizer, list(islice(examples, phase.batch)))
+        batch = encode(tokenizer, list(islice(corpus, phase.batch)))
         log(step, _step(model, steppers, batch, _schedule(step, phase.steps)))
 
 
@@ -144,7 +157,8 @@ def _schedule(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
 
 
-def _examples(phase: Phase) -> Iterator[Example]:
+def examples(phase: Phase) -> Iterator[Example]:
+    """What a phase trains on, without end; the same phase gives the same."""
     rng = random.Random(phase.seed)
     known = structures(Split.WARM_START)
     while True:
@@ -161,15 +175,21 @@ def _examples(phase: Phase) -> Iterator[Example]:
             with_parameter = rng.random() < 0.5
             drawn = rng.random() if phase.returned else 1.0
             variables, returned = drawn >= phase.returned, drawn < 2 * phase.returned
-            yield _tracing(problem, with_parameter, variables, returned)
+            computed = run(_edited(problem, phase.stale, rng), problem.inputs[0])
+            yield _tracing(problem, computed, with_parameter, variables, returned)
 
 
 def _writing(problem: Draft, phase: Phase, rng: random.Random) -> Example:
-    steps = list(problem.structure)
-    if phase.bugs and rng.random() < phase.bugs:
-        steps[rng.randrange(len(steps))] = rng.choice(OPERATIONS)
     shown = problem.inputs[0] if phase.commented else None
-    return Example(problem.prompt, program(steps, shown))
+    return Example(problem.prompt, program(_edited(problem, phase.bugs, rng), shown))
+
+
+def _edited(problem: Draft, share: float, rng: random.Random) -> list[Operation]:
+    """The problem's steps; in this share of cases, with another in the place of one."""
+    steps = list(problem.structure)
+    if share and rng.random() < share:
+        steps[rng.randrange(len(steps))] = rng.choice(OPERATIONS)
+    return steps
 
 
 def predicting(problem: Draft, given: str) -> Example:
@@ -186,13 +206,13 @@ def _commenting(problem: Draft) -> Example:
     return Example(CommentedFormat().prompt(sample), program(problem.structure, given))
 
 
-def _tracing(problem: Draft, with_parameter: bool, variables: bool, returned: bool) -> Example:
-    """What the reference computes. It is a wrong program for every other problem, so programs
-    right and wrong look alike here."""
+def _tracing(
+    problem: Draft, computed: list[str], with_parameter: bool, variables: bool, returned: bool
+) -> Example:
+    """What the reference is said to compute. It is a wrong program for every other problem, so
+    programs right and wrong look alike here."""
     given = problem.inputs[0]
-    values = dict(
-        zip(("f.s", "f.x", "f.y", "f.z"), [given, *run(problem.structure, given)], strict=False)
-    )
+    values = dict(zip(("f.s", "f.x", "f.y", "f.z"), [given, *computed], strict=False))
     if not with_parameter:
         del values["f.s"]
     sample = AlignmentSample(
