@@ -161,7 +161,7 @@ async def test_at_the_deadline_a_busy_service_answers_what_it_has(service: Servi
     async with ExecutorClient(service.url, KEY) as client:
         others = asyncio.create_task(client.execute(stuck(8, cpu_seconds=20, wall_seconds=20)))
         await asyncio.sleep(1)
-        results = await client.execute(echo(3), deadline_seconds=12)
+        results = await client.execute(echo(3), deadline_seconds=6)
         others.cancel()
         await asyncio.wait([others])
     assert [result.verdict for result in results] == [Verdict.SKIPPED] * 3
