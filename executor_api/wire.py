@@ -203,12 +203,20 @@ LanguageName = Annotated[
 ]
 
 
+def _without_mark(code: str) -> str:
+    return code.removeprefix("\ufeff")
+
+
+Code = Annotated[str, AfterValidator(_without_mark)]
+"""The text of a program; a byte order mark in front is left out, as interpreters do."""
+
+
 class ExecuteProgram(_Model):
     """One program and its tests. Programs in other languages than Python take ``stdio`` tests."""
 
     id: str = Field("", max_length=500)
     language: LanguageName = PYTHON
-    code: str
+    code: Code
     tests: FirstError[list[TestCase]] = Field(min_length=1)
     checker: Checker | None = None
     limits: ExecuteLimits = ExecuteLimits()
@@ -247,7 +255,7 @@ class TraceProgram(_Model):
 
     id: str = Field("", max_length=500)
     language: Literal["python"] = "python"
-    code: str
+    code: Code
     stdin: str = ""
     call: CallSpec | None = None
     detail: Literal["final", "lines"] = "lines"

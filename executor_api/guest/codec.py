@@ -6,12 +6,13 @@ Scalars and lists travel as themselves, everything else as an object with one ke
 digits (hexadecimal).
 
 Encoding looks at exact types only (``type(x) is list``, never ``isinstance``), so no code of
-the program's runs here. Decoding accepts nothing but the forms above: it is safe on hostile
-input, in time and memory linear in the size of the text.
+the program's runs here. A class of its own travels as the plain type that it derives from, as named
+tuples do, where it changes nothing of that but how it is made and shown. Decoding accepts nothing
+but the forms above: it is safe on hostile input, in time and memory linear in the size of the text.
 """
 
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf, isfinite
 from typing import Any
 
@@ -22,6 +23,21 @@ _MAX_INT_BITS = 4_000_000
 MOST_COMPARISONS = 64
 """Of an item, on average. A thousand powers of two have 61 hashes, and so 17."""
 _DICTS = (dict, defaultdict, Counter, OrderedDict)
+_SCALARS: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+}
+_BASES = frozenset((*_SCALARS, *_DICTS, list, tuple, set, frozenset))
+_MAKING = frozenset(
+    (
+        *("__class_getitem__", "__doc__", "__getnewargs__", "__init__", "__init_subclass__"),
+        *("__new__", "__repr__"),
+    )
+)
+_OF_ANY = frozenset((*object.__dict__, "__missing__"))
+_resolution_order = type.__dict__["__mro__"].__get__
+_members = type.__dict__["__dict__"].__get__
 
 
 class NotPlain(ValueError):
@@ -35,7 +51,10 @@ def encode(value: Any, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) -
 
 
 def _encode(x: Any, depth: int, budget: list[int]) -> Any:
-    kind = type(x)
+    return _encode_as(type(x), x, depth, budget)
+
+
+def _encode_as(kind: type, x: Any, depth: int, budget: list[int]) -> Any:
     if x is None or kind is bool or kind is str:
         return x
     if kind is int:
@@ -64,6 +83,24 @@ def _encode(x: Any, depth: int, budget: list[int]) -> Any:
         return {"b": x.decode("latin-1")}
     if kind is complex:
         return {"c": [_encode(x.real, 1, budget), _encode(x.imag, 1, budget)]}
+    base = _derived_from(kind)
+    return (
+        _encode(_SCALARS[base](x), depth, budget)
+        if base in _SCALARS
+        else _encode_as(base, x, depth, budget)
+    )
+
+
+def _derived_from(kind: type) -> type:
+    """The plain type that a class adds to without overriding anything of it."""
+    added: set[str] = set()
+    ancestor: type
+    for ancestor in _resolution_order(kind):
+        if ancestor in _BASES:
+            if not added & (_members(ancestor).keys() | _OF_ANY):
+                return ancestor
+            break
+        added.update(_members(ancestor).keys() - _MAKING)
     raise NotPlain(f"a value of type {type.__dict__['__name__'].__get__(kind)}")
 
 

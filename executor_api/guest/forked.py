@@ -21,6 +21,7 @@ import served
 import tester
 import traced
 from dialogue import Connection
+from outcomes import FILE_NAME
 from process import confine
 from streams import Streams
 
@@ -64,7 +65,7 @@ def _settle(descriptors):
         os.dup2(fd, target, inheritable=target < _ORDERS)
     os.closerange(DESCRIPTORS, _OPEN_FILES)
     os.write(_BELL, LENGTH.pack(os.getpid()))
-    sys.argv = [runner.FILE_NAME]
+    sys.argv = [FILE_NAME]
     exec(compile(_WARM, "<warm>", "exec"), {})
     threading.stack_size(_THREAD_STACK)
     streams = Streams()

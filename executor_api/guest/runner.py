@@ -4,8 +4,8 @@ Everything here shares a process with untrusted code, which may patch or forge a
 is reported is evidence about the program's own answers, no more. The expectations are elsewhere.
 """
 
-import atexit
 import builtins
+import enum
 import json
 import linecache
 import os
@@ -14,19 +14,18 @@ import struct
 import sys
 import threading
 import time
-import traceback
 import types
 from itertools import islice
 
 from codec import MAX_ITEMS, NotPlain, decode, encode
 from covered import Coverage
+from ending import Home, end_of_module, end_of_process, flush, survivors
 from memory_streams import MemoryInput, MemoryStreams
+from outcomes import FILE_NAME, describe_exception, guarded
 from process import close_reserve, open_reserve
 from reach import stays_within_streams
-from streams import errors_written
-from waymarks import marked, unmarked
+from waymarks import marked
 
-FILE_NAME = "<program>"
 MAX_ANSWER = 64 << 20
 HEAD = struct.Struct(">III")
 RING = b"!"
@@ -159,6 +158,7 @@ class Program:
         self.source = source
         self.failure = None
         self.code = None
+        self._main = None
         self._module = None
         self._load_error = None
         linecache.cache[FILE_NAME] = (len(source), None, source.splitlines(True), FILE_NAME)
@@ -174,6 +174,16 @@ class Program:
         module.__dict__["__file__"] = FILE_NAME
         sys.modules[name] = module
         return module.__dict__
+
+    def main(self):
+        """Run the code as ``__main__``, to the end of the process as Python defines it."""
+        self._main = self.namespace("__main__")
+        return end_of_process(guarded(lambda: exec(self.code, self._main)))
+
+    def end(self):
+        """What follows when the values of ``__main__`` are no longer looked at."""
+        if self._main is not None:
+            end_of_module(self._main, self.source)
 
     def load(self):
         """Return the globals of the loaded module; the first call runs its body.
@@ -193,28 +203,50 @@ class Program:
 
 
 def run_tests(source, tests, reporter, wait=None, coverage=False):
-    """Run ``tests`` in order and report each. ``wait()`` is called before all but the first."""
+    """Run ``tests`` in order and report each. ``wait()`` is called before all but the first.
+
+    Ends early where a test needs a process of its own: the supervisor then runs the rest in one.
+    """
     program = Program(source)
-    within = _stays_within_streams(program, tests)
-    if within:
+    home = None
+    if _stays_within_streams(program, tests):
         reporter.use_memory(len(tests))
+    else:
+        home = Home()
     covered = covering(program, reporter.note) if coverage else None
+    first = None
     for index, test in enumerate(tests):
         if index:
             if wait is not None:
                 wait()
-            if not within and survivors():
-                return  # the supervisor runs the rest in a process of its own
+            if home is not None and (home.used_up() if test["kind"] == "stdio" else survivors()):
+                return
         reporter.begin(test.get("stdin", ""), keep=test["kind"] != "stdio")
         body = program.failure and dict(program.failure)
         body = body or _RUNNERS[test["kind"]](program, test)
+        if home is not None:
+            home.leave_if_forked(body)
         if covered is not None:
             covered.check()
-        if index and body["outcome"] == "memory":
-            return  # it may be what earlier tests left: the supervisor runs this one alone
+        if index and _may_be_due_to(first, body, test, home):
+            return
+        first = first or body
         reporter.send(body)
         if wait is not None or index == len(tests) - 1:
             reporter.ring()
+
+
+def _may_be_due_to(first, body, test, home):
+    """Whether a failure may be what earlier tests left, in memory or elsewhere. Not where the first
+    had failed as well: that saves programs that always fail a process for each test."""
+    if body["outcome"] == "memory":
+        return True
+    unlike = test["kind"] == "stdio" and home is not None and not _failed(first)
+    return unlike and _failed(body)
+
+
+def _failed(body):
+    return body["outcome"] == "raised" or bool(body.get("status"))
 
 
 def covering(program, note):
@@ -238,56 +270,10 @@ def _compiled(expression):
     return compile(expression, "<test>", "eval")
 
 
-def survivors():
-    """Whether a thread or child of the last test is still running."""
-    if threading.active_count() > 1:
-        return True
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return False
-    return True
-
-
 def run_stdio(program, test):
-    """Run the code as ``__main__``, to the end of the process as Python defines it."""
-    namespace = program.namespace("__main__")
-    body = guarded(lambda: exec(program.code, namespace))
-    return end_of_process(body)
-
-
-def end_of_process(body):
-    """What the interpreter does at exit: join threads, run exit handlers, flush."""
-    finish = guarded(_finish)
-    if finish["outcome"] != "returned" and body["outcome"] == "returned":
-        return finish
+    body = program.main()
+    program.end()
     return body
-
-
-def _finish():
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
-            thread.join()
-    atexit._run_exitfuncs()
-    _flush()
-
-
-def _flush():
-    for stream in (sys.stdout, sys.stderr):
-        flush = getattr(stream, "flush", None)
-        if flush is not None and not getattr(stream, "closed", False):
-            flush()
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if not _detached(stream) and not stream.closed:
-            stream.flush()
-
-
-def _detached(stream):
-    """Whether the program has taken its buffer; it then flushes what it made of that."""
-    try:
-        return stream.buffer is None
-    except ValueError:
-        return True
 
 
 def run_call(program, test):
@@ -313,7 +299,7 @@ def _answer(compute, test):
     body = guarded(run)
     if body["outcome"] == "returned":
         body = encoded(answer[0])
-    guarded(_flush)
+    guarded(flush)
     return body
 
 
@@ -335,77 +321,16 @@ def resolve(namespace, path):
     if first not in namespace:
         raise NameError(f"name {first!r} is not defined")
     found = namespace[first]
-    if rest and type(found) is type:
+    if rest and _makes_what_has(found, rest[0]):
         found = found()
     for name in rest:
         found = getattr(found, name)
     return found
 
 
-def guarded(run):
-    """Run it and say how it ended, as the body of an answer."""
-    try:
-        run()
-    except SystemExit as error:
-        return {"outcome": "exited", "status": exit_status(error.code)}
-    except MemoryError as error:
-        open_reserve()
-        return {"outcome": "memory", "exception": describe_exception(error)}
-    except BaseException as error:
-        _print_traceback(error)
-        return {"outcome": "raised", "exception": describe_exception(error)}
-    return {"outcome": "returned"}
-
-
-def exit_status(code):
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return int(code) & 0xFF
-    try:
-        print(code, file=sys.stderr)
-    except BaseException:
-        return 1
-    return 1
-
-
-def _print_traceback(error):
-    try:
-        sys.stderr.flush()
-        text = "".join(traceback.format_exception(type(error), error, own_frames(error)))
-        _print_error(text.encode("utf-8", "backslashreplace"))
-    except BaseException:
-        _print_error(b"(the exception could not be printed)\n")
-
-
-def _print_error(text):
-    errors_written.append(True)
-    _write(2, text)
-
-
-def own_frames(error):
-    """The traceback from the first frame of the submitted code on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename != FILE_NAME:
-        trace = trace.tb_next
-    return trace
-
-
-def describe_exception(error):
-    """``{type, message, line}``, the line in the submitted code."""
-    name = type.__dict__["__name__"].__get__(type(error))
-    try:
-        message = str(error)[:500]
-    except BaseException:
-        message = ""
-    return {"type": name, "message": str.__str__(message), "line": _line(error)}
-
-
-def _line(error):
-    if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
-        return error.lineno
-    line = None
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename == FILE_NAME:
-            line = unmarked(number)
-    return line
+def _makes_what_has(found, name):
+    """Whether it is a class, or a decorator has put a function in its place. An enumeration makes
+    no instances."""
+    if isinstance(found, type):
+        return not isinstance(found, enum.EnumMeta)
+    return callable(found) and not hasattr(found, name)

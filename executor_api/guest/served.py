@@ -7,7 +7,8 @@ import sys
 
 from codec import NotPlain, encode
 from dialogue import BINARY, BUILTIN, CALLBACK, ERROR, NAMED, OBJECT, UNARY, unpack
-from runner import Program, covering, encoded, guarded
+from outcomes import guarded
+from runner import Program, covering, encoded
 
 _CONTAINERS = (list, dict, set)
 OPERATIONS = {

@@ -17,7 +17,7 @@ import sys
 import types
 
 import names
-from runner import describe_exception
+from outcomes import describe_exception
 from stand_ins import Exited, Session, raised_by_program
 
 

@@ -9,15 +9,9 @@ import threading
 import counting
 import tracer
 from covered import Coverage
-from runner import (
-    FILE_NAME,
-    MAX_ANSWER,
-    Program,
-    end_of_process,
-    guarded,
-    run_call,
-    write_all,
-)
+from ending import Home
+from outcomes import FILE_NAME
+from runner import MAX_ANSWER, Program, run_call, write_all
 
 
 def run(job, limits, reporter):
@@ -25,19 +19,21 @@ def run(job, limits, reporter):
     program = Program(job["code"])
     fd = reporter.fd
     reporter.begin(job["stdin"])
-    body = program.failure or _record(program, job, limits, fd)
+    home = Home()
+    body = program.failure or _record(program, job, limits, fd, home)
     data = json.dumps(["outcome", reporter.complete(body)]).encode() + b"\n"
     if len(data) > MAX_ANSWER:
         data = json.dumps(["outcome", {**body, "value": None, "outcome": "invalid"}]).encode()
     write_all(fd, data)
 
 
-def _record(program, job, limits, fd):
+def _record(program, job, limits, fd, home):
     writing = threading.RLock()
 
     def write(data):
         with writing:
-            write_all(fd, data)
+            if home.ours():
+                write_all(fd, data)
 
     plans, covered = {}, None
     if job["detail"] == "final":
@@ -50,12 +46,15 @@ def _record(program, job, limits, fd):
         sys.stdout = sys.__stdout__ = _told(sys.stdout, recorder.wrote)
     recorder.start()
     try:
-        return _perform(program, job)
+        body = _perform(program, job)
+        home.leave_if_forked(body)
     finally:
         if covered is not None:
             covered.stop()
         recorder.stop()
         recorder.finish()
+    program.end()
+    return body
 
 
 def _covering(program, write):
@@ -76,8 +75,7 @@ def _covering(program, write):
 def _perform(program, job):
     if job["call"] is not None:
         return run_call(program, job["call"])
-    namespace = program.namespace("__main__")
-    return end_of_process(guarded(lambda: exec(program.code, namespace)))
+    return program.main()
 
 
 def _told(stream, tell):

@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 STACK_BYTES = 64 << 20
+UNLIMITED = (1 << 64) - 1
 OPEN_FILES = 1024
 TASKS = 512
 """Host tasks of a sandbox, the backstop behind RLIMIT_NPROC inside. Below 256 gVisor's own
@@ -138,7 +139,7 @@ def _process(arguments: Sequence[str]) -> dict[str, Any]:
             kind: list(CAPABILITIES) for kind in ("bounding", "effective", "permitted")
         },
         "rlimits": [
-            {"type": "RLIMIT_STACK", "soft": STACK_BYTES, "hard": STACK_BYTES},
+            {"type": "RLIMIT_STACK", "soft": STACK_BYTES, "hard": UNLIMITED},
             {"type": "RLIMIT_NOFILE", "soft": OPEN_FILES, "hard": OPEN_FILES},
             {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
         ],

@@ -75,7 +75,7 @@ def _host_config(sizes: Sizes) -> dict[str, Any]:
         "ShmSize": sizes.shm << 20,
         "Tmpfs": {"/box": _tmpfs(sizes.box, "755"), "/tmp": _tmpfs(sizes.tmp, "1777")},
         "Ulimits": [
-            {"Name": "stack", "Soft": STACK_BYTES, "Hard": STACK_BYTES},
+            {"Name": "stack", "Soft": STACK_BYTES, "Hard": -1},
             {"Name": "nofile", "Soft": OPEN_FILES, "Hard": OPEN_FILES},
             {"Name": "core", "Soft": 0, "Hard": 0},
         ],

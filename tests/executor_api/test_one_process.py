@@ -200,3 +200,95 @@ def test_what_input_asks_the_kernel_is_asked_once(service: Service) -> None:
     code = "for _ in range(100_000): input()\nprint('read')\n"
     result = run(service, code, [stdio("1\n" * 100_000, "read")], limits={"cpu_seconds": 1})
     assert result["verdict"] == "accepted"
+
+
+AS_IF_ALONE = {
+    "a pool of threads that nobody ends": (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "print(ThreadPoolExecutor(2).submit(lambda: 5).result())"
+    ),
+    "a pool of processes that nobody ends": (
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "print(ProcessPoolExecutor(1).submit(abs, -5).result())"
+    ),
+    "a queue between processes": (
+        "import multiprocessing\n"
+        "queue = multiprocessing.Queue()\n"
+        "child = multiprocessing.Process(target=queue.put, args=(5,))\n"
+        "child.start()\nprint(queue.get())\nchild.join()"
+    ),
+    "a child that goes on to the end": (
+        "import os\n"
+        "child = os.fork()\n"
+        "if child:\n    os.waitpid(child, 0)\n    print('')\n"
+        "else:\n    print(5, end='')"
+    ),
+    "a child that exits": (
+        "import os, sys\nif not os.fork():\n    sys.exit(3)\nprint(5 if os.wait()[1] == 768 else 6)"
+    ),
+    "an event loop that it closes": (
+        "import asyncio\n"
+        "async def five():\n    return 5\n"
+        "loop = asyncio.get_event_loop_policy().get_event_loop()\n"
+        "print(loop.run_until_complete(five()))\nloop.close()"
+    ),
+    "a folder that must be new": "import os\nos.mkdir('d')\nprint(5)",
+    "a file that grows": (
+        "with open('log', 'a') as log:\n    log.write('x' * 5)\nprint(len(open('log').read()))"
+    ),
+    "a folder that it goes to": "import os\nos.chdir('/tmp')\nopen('five', 'w').close()\nprint(5)",
+    "a thread with a large stack": (
+        "import threading\n"
+        "threading.stack_size(1 << 28)\n"
+        "threading.Thread(target=print, args=(5,)).start()"
+    ),
+    "a larger stack": (
+        "import resource, subprocess\n"
+        "resource.setrlimit(resource.RLIMIT_STACK, (1 << 29, -1))\n"
+        "subprocess.run(['echo', '5'])"
+    ),
+    "a finalizer": "class C:\n    def __del__(self):\n        print(5)\nlast = C()\nlast.it = last",
+    "a generator that has not ended": (
+        "def numbers():\n    try:\n        yield 1\n    finally:\n        print(5)\n"
+        "last = numbers()\nnext(last)"
+    ),
+    "a byte order mark": "\ufeffprint(5)",
+}
+
+
+def test_each_test_of_a_program_runs_as_if_alone(service: Service) -> None:
+    tests = [stdio("", "5\n")] * 4
+    limits = {"wall_seconds": 5}
+    results = service.execute(
+        *(
+            {"id": name, "code": code, "tests": tests, "limits": limits}
+            for name, code in AS_IF_ALONE.items()
+        )
+    )
+    wrong = {r["id"]: [t["verdict"] for t in r["tests"]] for r in results if r["passed"] < 4}
+    assert not wrong
+
+
+def test_a_program_that_always_fails_is_not_started_again(service: Service) -> None:
+    """Its process tells how often it has run."""
+    code = (
+        "import builtins, os\n"
+        "builtins.runs = getattr(builtins, 'runs', 0) + 1\n"
+        "raise ValueError(builtins.runs)"
+    )
+    result = run(service, code, [stdio("") for _ in range(3)])
+    messages = [test["exception"]["message"] for test in result["tests"]]
+    assert messages == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("detail", ["final", "lines"])
+@pytest.mark.parametrize(
+    "name", ["a child that goes on to the end", "a finalizer", "a byte order mark"]
+)
+def test_a_trace_ends_as_a_run_does(service: Service, detail: str, name: str) -> None:
+    """Of a program and its child only the program is traced."""
+    (result,) = service.trace({"code": AS_IF_ALONE[name], "detail": detail})
+    assert (result["status"], result["stdout"], result["complete"]) == ("completed", "5\n", True)
+    assert result["frames"][0]["function"] == "<module>"
+    ends = [event for event in result["events"] if event[0] == "return" and event[2] == 0]
+    assert len(ends) == (detail == "lines")

@@ -199,6 +199,69 @@ def test_int_subclass_is_invalid(service: Service) -> None:
     assert run(service, code, call("f", expected=1))["verdict"] == "invalid_value"
 
 
+PLAIN_BUT_FOR_ITS_CLASS = """
+from collections import namedtuple
+from typing import NamedTuple
+
+Point = namedtuple("Point", "x y")
+
+class Range(NamedTuple):
+    low: int
+    high: int = 3
+
+    def width(self):
+        return self.high - self.low
+
+class Words(list):
+    def __repr__(self):
+        return "words"
+
+class Loud(list):
+    def __len__(self):
+        return 9
+
+def f(kind):
+    return {"point": Point(1, [2]), "range": Range(1), "words": Words("ab"), "loud": Loud()}[kind]
+"""
+
+
+def test_what_only_adds_to_plain_data_is_plain_data(service: Service) -> None:
+    tests = [
+        {"kind": "assert", "code": "assert f('point') == (1, [2])\nassert f('range') == (1, 3)"},
+        {"kind": "assert", "code": "x, (y,) = f('point')\nassert x + y == 3"},
+        call("f", "words", expected=["a", "b"]),
+        call("f", "loud", expected=[]),
+    ]
+    result = run(service, PLAIN_BUT_FOR_ITS_CLASS, *tests)
+    verdicts = [test["verdict"] for test in result["tests"]]
+    assert verdicts == ["accepted", "accepted", "accepted", "invalid_value"]
+    assert result["trust"] == "high"
+
+
+SOLUTIONS = {
+    "a class with a metaclass": "from abc import ABC\nclass S(ABC):\n    def f(self): return 3",
+    "a dictionary": (
+        "from collections import UserDict\n"
+        "class S(UserDict):\n    def f(self): return 3 + len(self)"
+    ),
+    "a function in the place of a class": (
+        "def only_one(kind):\n    one = kind()\n    return lambda: one\n"
+        "@only_one\nclass S:\n    def f(self): return 3"
+    ),
+    "an object": "class A:\n    def f(self): return 3\nS = A()",
+    "an enumeration": (
+        "import enum\nclass S(enum.Enum):\n    A = 1\n    @staticmethod\n    def f(): return 3"
+    ),
+    "a class method": "class S:\n    @classmethod\n    def f(cls): return 3",
+}
+
+
+def test_methods_are_called_on_whatever_has_them(service: Service) -> None:
+    test = call("S.f", expected=3)
+    programs = [{"id": name, "code": code, "tests": [test]} for name, code in SOLUTIONS.items()]
+    assert [r["id"] for r in service.execute(*programs) if r["verdict"] != "accepted"] == []
+
+
 def test_stop_on_failure_skips_the_rest(service: Service) -> None:
     code = "print(int(input()))"
     tests = [stdio("1", "1"), stdio("x", "1"), stdio("3", "3")]

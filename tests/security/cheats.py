@@ -96,7 +96,7 @@ EQUALITY = [
                 "invalid_value",
                 "class A(int):\n    def __eq__(s, o): return True\ndef f(x): return A()",
             ),
-            "a str's subclass": ("invalid_value", "class A(str): pass\ndef f(x): return A('4')"),
+            "a str's subclass": ("wrong_answer", "class A(str): pass\ndef f(x): return A('4')"),
             "a list's subclass": (
                 "invalid_value",
                 "class A(list):\n    def __eq__(s, o): return True\ndef f(x): return A()",

@@ -660,7 +660,7 @@ LIMITED = attacks(
             + each_denied(
                 "\n".join(
                     f"r.setrlimit(r.RLIMIT_{name}, (1 << 40, 1 << 40))"
-                    for name in ("AS", "NPROC", "FSIZE", "NOFILE", "CPU", "STACK", "CORE")
+                    for name in ("AS", "NPROC", "FSIZE", "NOFILE", "CPU", "CORE")
                 )
             ),
         ),
