@@ -31,6 +31,7 @@ HEAD = struct.Struct(">III")
 RING = b"!"
 _PIPE_BYTES = 64 << 10
 _TICK_SECONDS = 0.01
+_FRAMES = 4  # from run_tests to the program's own
 _FEW_TESTS = 5  # what sharing memory takes is more than it saves
 # Programs do replace functions of modules.
 _write, _clock, _getrusage, _dumps = os.write, time.monotonic, resource.getrusage, json.dumps
@@ -202,12 +203,23 @@ class Program:
         return self._module
 
 
+def make_room_for(frames):
+    """Let the program call as deep as it could alone: beneath it are the caller's frames, so many
+    more, and where Python counts those, calls of ``exec``."""
+    frames += 2 * (sys.version_info < (3, 12))
+    below = sys._getframe(1)
+    while below is not None:
+        frames, below = frames + 1, below.f_back
+    sys.setrecursionlimit(sys.getrecursionlimit() + frames)
+
+
 def run_tests(source, tests, reporter, wait=None, coverage=False):
     """Run ``tests`` in order and report each. ``wait()`` is called before all but the first.
 
     Ends early where a test needs a process of its own: the supervisor then runs the rest in one.
     """
     program = Program(source)
+    make_room_for(_FRAMES)
     home = None
     if _stays_within_streams(program, tests):
         reporter.use_memory(len(tests))

@@ -11,7 +11,9 @@ import tracer
 from covered import Coverage
 from ending import Home
 from outcomes import FILE_NAME
-from runner import MAX_ANSWER, Program, run_call, write_all
+from runner import MAX_ANSWER, Program, make_room_for, run_call, write_all
+
+_FRAMES = 4  # from _record to the program's own
 
 
 def run(job, limits, reporter):
@@ -44,6 +46,7 @@ def _record(program, job, limits, fd, home):
     if job["detail"] == "lines":
         covered = _covering(program, write)
         sys.stdout = sys.__stdout__ = _told(sys.stdout, recorder.wrote)
+    make_room_for(_FRAMES)
     recorder.start()
     try:
         body = _perform(program, job)

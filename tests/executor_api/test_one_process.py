@@ -253,6 +253,9 @@ AS_IF_ALONE = {
         "last = numbers()\nnext(last)"
     ),
     "a byte order mark": "\ufeffprint(5)",
+    "a recursion as deep as Python allows": (
+        "def f(n):\n    return n if n == 998 else f(n + 1)\nprint(f(1) - 993)"
+    ),
 }
 
 
