@@ -6,9 +6,24 @@ bindings: the ``e = None; del e`` that the compiler adds after ``except … as e
 inlined comprehension (Python ≥ 3.12) stores into its own loop variable.
 """
 
+# ruff: noqa: UP029
 import ast
 import dis
 import warnings
+from builtins import (
+    StopIteration,
+    any,
+    bool,
+    dict,
+    enumerate,
+    frozenset,
+    isinstance,
+    len,
+    max,
+    sorted,
+    tuple,
+    type,
+)
 from types import CodeType
 
 LOCAL, GLOBAL, FREE, NAME = "local", "global", "free", "name"

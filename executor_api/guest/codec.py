@@ -11,6 +11,35 @@ tuples do, where it changes nothing of that but how it is made and shown. Decodi
 but the forms above: it is safe on hostile input, in time and memory linear in the size of the text.
 """
 
+# ruff: noqa: UP029
+from builtins import (
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    bool,
+    bytes,
+    complex,
+    dict,
+    float,
+    frozenset,
+    hash,
+    hex,
+    int,
+    len,
+    list,
+    map,
+    object,
+    repr,
+    set,
+    str,
+    sum,
+    tuple,
+    type,
+    zip,
+)
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from math import inf, isfinite

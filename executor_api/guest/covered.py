@@ -25,7 +25,7 @@ Children that the program forks are not covered. The hooks see threads.
 # ruff: noqa: UP029
 import os
 import sys
-from builtins import frozenset, hasattr, id, len, next, set, sorted
+from builtins import all, frozenset, hasattr, id, len, next, set, sorted
 from dis import findlinestarts, opmap
 
 from branches import Branches, all_codes, lines_of

@@ -8,9 +8,11 @@ behind descriptor 0, which nobody reads, holds the answers in the same form; tho
 go by the pipe, and so do all after them.
 """
 
+# ruff: noqa: UP029
 import io
 import mmap
 import os
+from builtins import len, max, min, super, vars
 
 from streams import ANSWERS_BYTES, END, KEPT_BYTES, SHARED_BYTES, Streams, errors_written
 

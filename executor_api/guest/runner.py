@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import types
+from builtins import OSError, len, memoryview  # what ``Reporter.note`` uses as the program runs
 from itertools import islice
 
 from codec import MAX_ITEMS, NotPlain, decode, encode

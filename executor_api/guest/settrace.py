@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from builtins import BaseException, id
+from builtins import BaseException, frozenset, id
 from dis import opmap
 
 from bindings import ends_iteration

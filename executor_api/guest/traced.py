@@ -1,10 +1,12 @@
 """In the program's process: one run under the tracer."""
 
+# ruff: noqa: UP029
 import contextlib
 import io
 import json
 import sys
 import threading
+from builtins import OSError, hasattr, len, super
 
 import counting
 import tracer

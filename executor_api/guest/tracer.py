@@ -64,13 +64,19 @@ import os
 import sys
 import threading
 from builtins import (
+    KeyboardInterrupt,
+    RecursionError,
+    TypeError,
+    any,
     bool,
     dict,
     id,
     int,
     len,
     next,
+    object,
     repr,
+    set,
     sorted,
     str,
     super,

@@ -150,6 +150,18 @@ def test_a_hostile_program_costs_only_its_coverage(covering: Service, name: str)
 
 
 @pytest.mark.gvisor
+def test_a_program_may_replace_builtins_meanwhile(covering: Service) -> None:
+    code = (
+        "import builtins\nown = vars(builtins).copy()\n"
+        "for name in ('len', 'max', 'memoryview', 'any'):\n    setattr(builtins, name, None)\n"
+        "for n in range(2):\n    last = n\nvars(builtins).update(own)\nprint(3)\n"
+    )
+    result = run(covering, code, stdio(1))
+    assert (result["verdict"], result["coverage_complete"]) == ("accepted", True)
+    assert result["executed_lines"] == [*range(1, 9)]
+
+
+@pytest.mark.gvisor
 def test_a_program_on_the_other_side_of_an_assertion_answers_nothing(covering: Service) -> None:
     """Its notes travel through the process of the test code: none may pass for an answer."""
     code = (

@@ -490,6 +490,7 @@ x = [e, {1: e}, L([1, e]), S('s'), I(5), Fields()]
 y = e
 del y
 builtins.len = builtins.repr = builtins.type = None
+builtins.enumerate = builtins.next = builtins.any = lambda *_: print('builtin')
 s = S('key')
 big = 10 ** 5000
 z = 1
