@@ -79,12 +79,12 @@ class MonitoringDriver:
         }
 
     def _guarded(self, report):
-        recorder = self._recorder
+        recorder, current = self._recorder, sys._getframe
 
         def callback(code, *arguments):
             try:
                 if recorder.recording and id(code) in recorder.codes:
-                    report(sys._getframe(1), *arguments)
+                    report(current(1), *arguments)
             except BaseException as error:
                 if recorder.failed(error):
                     raise
@@ -156,7 +156,8 @@ class MonitoringDriver:
         return callback
 
     def _instruction_callback(self):
-        recorder, disable = self._recorder, sys.monitoring.DISABLE
+        recorder, current = self._recorder, sys._getframe
+        disable = sys.monitoring.DISABLE
         flows = {key: code.flow for key, code in recorder.codes.items() if code.flow}
         stores = {key: flow.branching for key, flow in flows.items()}
         loops = {key: flow.loops for key, flow in flows.items()}
@@ -166,10 +167,10 @@ class MonitoringDriver:
                 found = stores[id(code)].get(offset)
                 if found is not None:
                     if recorder.recording:
-                        recorder.stored(sys._getframe(1), found)
+                        recorder.stored(current(1), found)
                 elif offset in loops[id(code)]:
                     if recorder.recording:
-                        self._repeat(sys._getframe(1), *loops[id(code)][offset])
+                        self._repeat(current(1), *loops[id(code)][offset])
                 else:
                     return disable
             except BaseException as error:

@@ -62,7 +62,6 @@ closure variable that several threads write may lose a write (fixed by PEP 667).
 # ruff: noqa: UP029
 import os
 import sys
-import threading
 from builtins import (
     KeyboardInterrupt,
     RecursionError,
@@ -85,6 +84,7 @@ from builtins import (
 )
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
+from threading import Lock, get_ident
 
 from bindings import FREE, GLOBAL, LOCAL, NAME, OPTIMIZED, hidden, item_stores, program_codes
 from describe import ATOMS, CONSTANTS, Cut, Describer, class_name, size
@@ -254,8 +254,8 @@ class Recorder:
         self._module = None
         self._globals = {}
         self._last_final = None
-        self._lock = threading.Lock()
-        self._thread = threading.get_ident()
+        self._lock = Lock()
+        self._thread = get_ident()
         effects = Effects([code for code, _ in program_codes(code)])
         self._learns = effects.plain
         self._fixed = ATOMS if effects.renames else CONSTANTS
@@ -328,7 +328,7 @@ class Recorder:
             caller, python_caller = self._caller(python_frame)
             if caller is not None and caller.code.plan is None:
                 self._settle_caller(caller, python_caller)
-            elif threading.get_ident() != self._thread:
+            elif get_ident() != self._thread:
                 self._learns = False  # another thread may change anything at any time
             frame = None if fresh else self.frames.get(id(python_frame))
             if frame is not None:

@@ -455,7 +455,7 @@ def test_code_of_the_same_file_name_is_not_traced(bench: Bench) -> None:
 # --- the program is not disturbed -------------------------------------------------------
 
 _HOSTILE = """
-import builtins
+import builtins, sys, threading
 class Meta(type):
     def __hash__(cls): print('hash'); return 1
     def __eq__(cls, other): print('eq'); return True
@@ -491,6 +491,11 @@ y = e
 del y
 builtins.len = builtins.repr = builtins.type = None
 builtins.enumerate = builtins.next = builtins.any = lambda *_: print('builtin')
+sys._getframe = threading.get_ident = lambda *_: print('function')
+try:
+    raise KeyError
+except KeyError:
+    pass
 s = S('key')
 big = 10 ** 5000
 z = 1
