@@ -78,17 +78,17 @@ from builtins import (
     set,
     sorted,
     str,
-    super,
-    tuple,
     type,
 )
 from itertools import count
 from json.encoder import encode_basestring_ascii as quote
 from threading import Lock, get_ident
 
-from bindings import FREE, GLOBAL, LOCAL, NAME, OPTIMIZED, hidden, item_stores, program_codes
+from activation import MISSING, Definition, Frame, defined
+from bindings import FREE, GLOBAL, LOCAL, NAME, hidden, item_stores, program_codes
+from codes import Move, Place, code_table
 from describe import ATOMS, CONSTANTS, Cut, Describer, class_name, size
-from flow import Effects, Flow, Passage
+from flow import Effects
 from records import Records
 
 if sys.version_info >= (3, 12):
@@ -96,143 +96,10 @@ if sys.version_info >= (3, 12):
 else:
     from settrace import SettraceDriver as Driver
 
-_MISSING = object()
 _FOREVER = object()
 _LEAST, _MOST = -(10**15), 10**15
 _DIGITS = 16
 """Between them an int has no more characters than this."""
-
-
-class _Definition:
-    """The last definition of one variable."""
-
-    __slots__ = ("line", "mark", "text", "type", "value", "visits")
-
-    def __init__(self):
-        self.visits = 0
-        self.text = None
-        self.type = None
-        self.value = _MISSING  # an atom, described only when the frame ends
-        self.mark = None
-
-
-class _Place:
-    """Where a frame is after an event: ``offset`` None after an exception. ``moves``: end of the
-    next event (``~end`` of one that is no line) → the ``_Move`` there, once it has been made."""
-
-    __slots__ = ("line", "moves", "offset")
-
-    def __init__(self, line, offset, code):
-        self.line = line
-        self.offset = offset
-        self.moves = code.moves.setdefault(offset, {})
-
-
-class _Move(_Place):
-    """An event whose meaning the one before in the same frame decides, and where it leads.
-
-    ``head``: its record up to the frame's number. ``reads``: ``(name, key in the record, how often
-    bound, line of the last)`` of what was bound or unbound. ``acts``: whether other variables may
-    have changed. ``watches``: whether that is so of the line that comes now.
-    """
-
-    __slots__ = ("acts", "head", "reads", "watches")
-
-    def __init__(self, kind, line, offset, passage, code):
-        super().__init__(line, offset, code)
-        self.head = f'["event","{kind}",{line},'
-        self.acts = passage.acts
-        bound = {}
-        for name, _, at in passage.stores:
-            bound[name] = bound.get(name, (0, 0))[0] + 1, at
-        names = dict.fromkeys((*bound, *sorted(passage.touched)))
-        self.reads = tuple(
-            (name, f",{quote(name)},", *bound.get(name, (0, 0)))
-            for name in names
-            if not hidden(name)
-        )
-        self.watches = kind == "line" and line in code.names and code.flow.acts(line)
-
-
-class _Code:
-    """One code object of the program.
-
-    ``closed``: no other frame binds variables of its frames. ``start``: where a frame is before its
-    first event. ``head``: the end of a frame's record.
-    ``entry``: the event of a call, where all variables are the parameters. ``plan``: how to read
-    the definitions that its frames count themselves (``counting.py``); None where they do not.
-    """
-
-    __slots__ = (
-        *("closed", "code", "entry", "first_line", "flow", "head", "is_module", "moves", "names"),
-        *("optimized", "parameters", "parent", "plan", "start"),
-    )
-
-    def __init__(self, code, parent, effects, stores, plans):
-        self.code = code
-        self.parent = parent
-        self.is_module = parent is None
-        self.optimized = bool(code.co_flags & OPTIMIZED)
-        self.first_line = code.co_firstlineno
-        self.plan = plans.get((self.first_line, code.co_name))
-        self.moves = {}
-        self.start = _Place(self.first_line, None, self)
-        self.head = f"{quote(code.co_qualname)},{self.first_line}]"
-        self.flow = None
-        if self.plan is None:
-            self.flow = Flow(code, self.is_module, effects, stores)
-            self.names = self.flow.bindings.names
-            self.parameters = [(n, LOCAL, self.first_line) for n in self.flow.bindings.parameters]
-        if self.optimized:
-            self.closed = not (code.co_cellvars or code.co_freevars)
-        else:
-            self.closed = self.is_module and not effects.globals
-        self.entry = None
-
-    def owner_of(self, name):
-        """The enclosing function that declares the closure variable ``name``."""
-        owner = self.parent
-        while owner is not None and name not in owner.code.co_cellvars:
-            owner = owner.parent
-        return owner
-
-    def enter(self, offset):
-        """The move into a fresh frame; None where variables may be there from elsewhere."""
-        if self.entry is None and self.optimized and self.closed:
-            passage = Passage(tuple(self.parameters))
-            self.entry = _Move("call", self.first_line, offset, passage, self)
-        return self.entry
-
-
-class _Frame:
-    """What the recorder knows of one frame of the program. Holds no reference to the frame, nor
-    to any value that could be kept alive by it.
-
-    ``namespace``: of a module or class body. Their ``f_locals`` lacks it on 3.13 while an inlined
-    comprehension runs.
-    """
-
-    __slots__ = (
-        *("at", "code", "definitions", "id", "key", "live", "loose", "namespace", "number"),
-        *("owners", "parent", "quiet", "raised", "said", "stored", "watched"),
-    )
-
-    def __init__(self, number, code, parent, key):
-        self.id = number
-        self.number = str(number)
-        self.key = key  # the id of the frame itself
-        self.code = code
-        self.parent = parent
-        self.at = code.start
-        self.said = {}  # name → (the value if an atom, its text)
-        self.loose = {}  # the names in it whose texts may change while their values do not
-        self.definitions = {}
-        self.stored = ()  # (name, scope, line) bound in this visit and not known from its path
-        self.watched = None  # (name, scope, mark) of what this visit's line names, once needed
-        self.owners = self.namespace = None
-        self.live = True
-        self.quiet = False  # the last event was an exception
-        self.raised = ""  # the text of that which came last
 
 
 class Recorder:
@@ -259,9 +126,9 @@ class Recorder:
         effects = Effects([code for code, _ in program_codes(code)])
         self._learns = effects.plain
         self._fixed = ATOMS if effects.renames else CONSTANTS
-        self.codes = _code_table(code, effects, item_stores(source), plans)
+        self.codes = code_table(code, effects, item_stores(source), plans)
         module = self.codes[id(code)]
-        self._nobody = _Frame(-1, module, None, None)
+        self._nobody = Frame(-1, module, None, None)
         self.current = self._nobody  # the frame of the last event, if the next may be quick
         self._driver = Driver(self)
 
@@ -442,7 +309,7 @@ class Recorder:
     def _enter(self, python_frame, caller):
         code = self.codes[id(python_frame.f_code)]
         key = id(python_frame)
-        frame = _Frame(next(self._numbers), code, caller, key)
+        frame = Frame(next(self._numbers), code, caller, key)
         stale = self.frames.get(key)
         if stale is not None:  # a generator dropped before its end, whose address is used again
             self._write_final(stale)
@@ -486,9 +353,9 @@ class Recorder:
             variables = python_frame.f_locals
         for name, visits, counter, line in frame.code.plan:
             visits += variables.get(counter, 0)
-            value = variables.get(name, _MISSING)
-            if visits and value is not _MISSING:
-                last = frame.definitions[name] = _Definition()
+            value = variables.get(name, MISSING)
+            if visits and value is not MISSING:
+                last = frame.definitions[name] = Definition()
                 last.visits = visits
                 last.line = variables[line] if type(line) is str else line
                 if id(type(value)) in ATOMS:
@@ -504,7 +371,7 @@ class Recorder:
             if type(value) is self._plain and _LEAST < value < _MOST:
                 entries += f',{quote(name)}:["{value}","int",{last.line},{last.visits}]'
                 continue
-            if value is not _MISSING:
+            if value is not MISSING:
                 last.text, last.type = self._describe(value), class_name(type(value))
             if last.text is not None:
                 cut += type(last.text) is Cut
@@ -520,6 +387,9 @@ class Recorder:
 
     # --- events whose meaning is known --------------------------------------------------
 
+    # Nearly every event of a loop comes to ``follow``, so what tracing costs is what it takes: a
+    # few calls of functions more would tell. Hence the short way of ints, the most frequent values,
+    # is written out in it.
     def follow(self, frame, python_frame, move, others_ran=False, result=""):
         """Record the event that ``move`` stands for. ``others_ran``: since the frame's last event
         there were events in other frames. ``result``: see ``_result``."""
@@ -533,7 +403,7 @@ class Recorder:
             if variables is None:
                 variables = python_frame.f_locals
             for name, key, times, line in reads:
-                value = variables.get(name, _MISSING)
+                value = variables.get(name, MISSING)
                 if type(value) is not self._plain or not _LEAST < value < _MOST:
                     text += self._read(frame, name, value, key, times, line)
                     continue
@@ -541,7 +411,7 @@ class Recorder:
                 if times:
                     last = frame.definitions.get(name)
                     if last is None:
-                        last = frame.definitions[name] = _Definition()
+                        last = frame.definitions[name] = Definition()
                     last.visits += times
                     last.line = line
                     last.value = value
@@ -573,8 +443,8 @@ class Recorder:
         """Define ``name``; return the part of the event's record that tells its change."""
         described = _FOREVER
         if times:
-            last = _defined(frame.definitions, name, times, line)
-        if value is _MISSING:
+            last = defined(frame.definitions, name, times, line)
+        if value is MISSING:
             frame.loose.pop(name, None)
             return "" if frame.said.pop(name, None) is None else f"{key}null"
         new = self._describe(value)
@@ -585,7 +455,7 @@ class Recorder:
         elif id(kind) not in self._fixed:
             frame.loose[name] = None
         if times:
-            last.value = value if described is value else _MISSING
+            last.value = value if described is value else MISSING
             last.text, last.type = new, class_name(kind)
             last.mark = None if described is value else self._mark_of(value, new)
         known = frame.said.get(name)
@@ -602,8 +472,8 @@ class Recorder:
         text = ""
         said = frame.said
         for name in frame.loose if self._every_event else ():
-            value = variables.get(name, _MISSING)
-            if value is _MISSING:
+            value = variables.get(name, MISSING)
+            if value is MISSING:
                 continue
             new = self._text(value)
             if said[name][1] != new:
@@ -625,7 +495,7 @@ class Recorder:
             return None
         if any(scope is not LOCAL for _, scope, _ in passage.stores):
             return None
-        move = _Move(kind, line, offset, passage, frame.code)
+        move = Move(kind, line, offset, passage, frame.code)
         frame.at.moves[offset if kind == "line" else ~offset] = move
         return move
 
@@ -660,7 +530,7 @@ class Recorder:
             self._watch(frame, variables, line)
         frame.quiet = kind == "exception"
         here = line if kind == "line" else frame.at.line
-        frame.at = _Place(here, None if frame.quiet else offset, frame.code)
+        frame.at = Place(here, None if frame.quiet else offset, frame.code)
         self.current = frame if self._learns and not frame.quiet else self._nobody
         if self._every_event and (changed or not news_only):
             self._write_event(kind, line, frame, changed, result)
@@ -780,30 +650,30 @@ class Recorder:
 
     def _define(self, frame, name, scope, line, variables):
         if scope is LOCAL:
-            value, definitions = variables.get(name, _MISSING), frame.definitions
+            value, definitions = variables.get(name, MISSING), frame.definitions
         else:
-            value = self._values(scope, variables).get(name, _MISSING)
+            value = self._values(scope, variables).get(name, MISSING)
             definitions = self._owner(frame, name, scope).definitions
-        last = _defined(definitions, name, 1, line)
+        last = defined(definitions, name, 1, line)
         if id(type(value)) in ATOMS:
             last.value = value
             last.mark = None
-        elif value is not _MISSING:
-            last.value = _MISSING
+        elif value is not MISSING:
+            last.value = MISSING
             last.text = self._text(value)
             last.type = class_name(type(value))
             last.mark = self._mark(value)
 
     def _define_if_changed(self, frame, name, scope, before, variables):
-        value = self._values(scope, variables).get(name, _MISSING)
-        if value is _MISSING or id(type(value)) in CONSTANTS:
+        value = self._values(scope, variables).get(name, MISSING)
+        if value is MISSING or id(type(value)) in CONSTANTS:
             return
         mark = self._mark(value)
         if mark == before:
             return
         last = self._owner(frame, name, scope).definitions.get(name)
         # Where this is its mark already, a frame called in this visit defined it.
-        if last is None or last.value is not _MISSING or last.mark != mark:
+        if last is None or last.value is not MISSING or last.mark != mark:
             self._define(frame, name, scope, frame.at.line, variables)
 
     def _watch(self, frame, variables, line, told=True):
@@ -812,12 +682,12 @@ class Recorder:
         watched = []
         for name, scope in frame.code.names.get(line, ()):
             if scope is LOCAL:
-                value = variables.get(name, _MISSING)
+                value = variables.get(name, MISSING)
             else:
                 if scope is NAME:
                     scope = LOCAL if name in variables else GLOBAL
-                value = self._values(scope, variables).get(name, _MISSING)
-            if id(type(value)) in CONSTANTS or value is _MISSING:
+                value = self._values(scope, variables).get(name, MISSING)
+            if id(type(value)) in CONSTANTS or value is MISSING:
                 continue
             if told and scope is LOCAL and self._every_event and name in frame.said:
                 mark = self._mark_of(value, frame.said[name][1])
@@ -857,21 +727,3 @@ class Recorder:
         for caller in passed:
             caller.owners = (caller.owners or {}) | {id(code): found}
         return found
-
-
-def _defined(definitions, name, times, line):
-    """The definition of a variable, which was bound so often and the last time there."""
-    last = definitions.get(name)
-    if last is None:
-        last = definitions[name] = _Definition()
-    last.visits += times
-    last.line = line
-    return last
-
-
-def _code_table(root, effects, stores, plans):
-    table = {}
-    for code, parent in program_codes(root):
-        parent = None if parent is None else table[id(parent)]
-        table[id(code)] = _Code(code, parent, effects, stores, plans)
-    return table

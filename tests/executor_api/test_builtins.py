@@ -9,8 +9,8 @@ import pytest
 from tests.executor_api.tracer_bench import GUEST
 
 MODULES = (
-    *("bindings", "codec", "covered", "describe", "flow", "memory_streams", "monitoring"),
-    *("records", "settrace", "traced", "tracer"),
+    *("activation", "bindings", "codec", "codes", "covered", "describe", "flow"),
+    *("memory_streams", "monitoring", "records", "settrace", "traced", "tracer"),
 )
 
 
