@@ -15,20 +15,7 @@ max_items max_depth max_bytes``. ``detail`` is ``"lines"`` or ``"final"``. ``wri
 whole lines of ASCII; it is called for each of the first records and then for ever more of them, up
 to 64, so at most about a thirtieth is lost when the process is killed; with it go the end values of
 the frames that have not ended. Exceptions of the program pass through; none of the tracer's own
-reaches it.
-
-Records, one JSON array a line:
-
-* ``["frame", id, parent, qualified name, line]`` before the first event of that frame
-* ``["event", kind, line, frame, name, text, …]`` (detail ``lines``): each variable of the frame
-  whose text differs from what the trace last said, with that text or null where it is gone, as
-  seen when the event fires; after these, the text of what is returned, yielded or raised
-* ``["stdout", characters]`` (detail ``lines``): written to ``sys.stdout`` by now
-* ``["stopped", reason]``: the recording has ended before the program
-* ``["lines", [line, …]]``: lines not reported before that have been run
-* ``["final", frame, {name: [value, type, line, visits]}]``: when the frame ends; once more at the
-  end of the trace for the module, whose variables outlive its frame
-* ``["summary", {"complete", "reason", "truncated_values"}]``: last; missing if we were killed
+reaches it. What the records are, says ``PROTOCOL.md``.
 
 Events. Only code objects compiled from the program count, known by identity. ``call`` fires when a
 frame starts and each time a generator or coroutine resumes (the same frame id); ``yield`` when it
