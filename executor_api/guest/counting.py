@@ -14,7 +14,8 @@ import sys
 import warnings
 
 from bindings import parsed
-from certain import Program, Unsure
+from certain import Program
+from scopes import Unsure
 from trees import DEFINITIONS, bodies, imported_names, root, targets_of
 
 
