@@ -128,11 +128,11 @@ def _build(child, native, until):
     if told and told["status"] == 0:
         native["built"] = told.get("artifact", "")
         return True
-    native["failure"] = _failure(native, told, end and end[0], stderr or stdout)
+    native["failure"] = _failure(native, end and end[0], stderr or stdout)
     return False
 
 
-def _failure(native, told, end, text):
+def _failure(native, end, text):
     """The exception of a build that failed."""
     limits = native["build_limits"]
     line = None

@@ -69,7 +69,7 @@ def root(node):
 
 
 def items_deep(node):
-    """As ``_depth``; a slice leads no deeper."""
+    """As ``depth``; a slice leads no deeper."""
     if not isinstance(node, ast.Subscript):
         return 0
     return items_deep(node.value) + (not isinstance(node.slice, ast.Slice))
