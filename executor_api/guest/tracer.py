@@ -74,9 +74,13 @@ from threading import Lock, get_ident
 from activation import MISSING, Definition, Frame, defined
 from bindings import FREE, GLOBAL, LOCAL, NAME, hidden, item_stores, program_codes
 from codes import Move, Place, code_table
-from describe import ATOMS, CONSTANTS, Cut, Describer, class_name, size
+from contents import size
+from describe import Describer
 from flow import Effects
+from labels import class_name
 from records import Records
+from scalars import ATOMS, CONSTANTS
+from texts import Cut
 
 if sys.version_info >= (3, 12):
     from monitoring import MonitoringDriver as Driver

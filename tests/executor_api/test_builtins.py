@@ -9,8 +9,9 @@ import pytest
 from tests.executor_api.tracer_bench import GUEST
 
 MODULES = (
-    *("activation", "bindings", "codec", "codes", "covered", "describe", "flow"),
-    *("memory_streams", "monitoring", "records", "settrace", "traced", "tracer"),
+    *("activation", "bindings", "codec", "codes", "contents", "covered", "describe", "flow"),
+    *("labels", "layouts", "memory_streams", "monitoring", "plain", "records", "scalars"),
+    *("settrace", "texts", "traced", "tracer"),
 )
 
 
