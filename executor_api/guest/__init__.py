@@ -30,6 +30,7 @@ Processes: to start, bound and end them
 
 Running: in the program's process
     ``runner``          runs a Python program on its tests and reports
+    ``reports``         its answers, on their way to the supervisor
     ``outcomes``        how a run ended, and what is told of its exceptions
     ``ending``          the end of a run as of its process, and what it leaves
     ``native``          builds and runs one that is not Python

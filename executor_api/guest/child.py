@@ -4,9 +4,9 @@ import json
 import os
 
 import forked
-import runner
 from notes import NOTE
 from process import Watch, end_group
+from reports import HEAD, MAX_ANSWER, RING, write_all
 from streams import Files
 
 
@@ -42,9 +42,9 @@ class Child:
             parts = [job | {"tests": [None]}, job["tests"]]
         for part in parts:
             data = json.dumps(part).encode()
-            runner.write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
+            write_all(self._orders, forked.LENGTH.pack(len(data)) + data)
         said = os.read(self._bell, 1)  # it may have rung for its first answer, too
-        if said != runner.RING:
+        if said != RING:
             said += os.read(self._bell, 4096)
             raise OSError(said.decode() or "ended before it had its program")
         self.limits = job["limits"]
@@ -60,7 +60,7 @@ class Child:
         while True:
             self._take_notes()
             size = self._size_of_next()
-            if size is not None and size > runner.MAX_ANSWER + runner.HEAD.size:
+            if size is not None and size > MAX_ANSWER + HEAD.size:
                 return None, ("exited", 1)
             if size is not None and self._left() >= size:
                 answer = self._take(size)
@@ -75,8 +75,8 @@ class Child:
             self._position = 0
 
     def _take(self, size):
-        start, end = self._position + runner.HEAD.size, self._position + size
-        _, *starts = runner.HEAD.unpack_from(self._buffer, self._position)
+        start, end = self._position + HEAD.size, self._position + size
+        _, *starts = HEAD.unpack_from(self._buffer, self._position)
         self.files.starts = tuple(starts)
         self._position = end
         return self._buffer[start:end]
@@ -85,8 +85,8 @@ class Child:
         if self.notes is None:
             return
         while (size := self._size_of_next()) is not None and self._left() >= size:
-            start = self._position + runner.HEAD.size
-            if self._buffer[start : start + 1] != NOTE or size == runner.HEAD.size:
+            start = self._position + HEAD.size
+            if self._buffer[start : start + 1] != NOTE or size == HEAD.size:
                 return
             self.notes.add(self._take(size))
 
@@ -101,9 +101,9 @@ class Child:
 
     def _size_of_next(self):
         """Bytes of the next answer with its head, or None while that is not here."""
-        if self._left() < runner.HEAD.size:
+        if self._left() < HEAD.size:
             return None
-        return runner.HEAD.size + runner.HEAD.unpack_from(self._buffer, self._position)[0]
+        return HEAD.size + HEAD.unpack_from(self._buffer, self._position)[0]
 
     def records(self, limit):
         """Everything the child writes until its end, at most ``limit`` bytes."""

@@ -23,6 +23,7 @@ import traced
 from dialogue import Connection
 from outcomes import FILE_NAME
 from process import confine
+from reports import Reporter
 from streams import Streams
 
 LENGTH = struct.Struct(">I")
@@ -44,7 +45,7 @@ def main(descriptors):
             streams = _settle(descriptors)
             job = _receive(_ORDERS)
             _become(job)
-            reporter = runner.Reporter(_ANSWERS, _BELL, streams, job["limits"]["output_bytes"])
+            reporter = Reporter(_ANSWERS, _BELL, streams, job["limits"]["output_bytes"])
             reporter.ring()
         except BaseException as error:
             os.write(_BELL, f"{type(error).__name__}: {error}".encode())

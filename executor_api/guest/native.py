@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 
-import runner
+from reports import HEAD, write_all
 
 _LAUNCHER = 1  # this process counts among the program's
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -89,7 +89,7 @@ def _wait_for(command):
 def _send(reporter, report):
     """Unlike the tests of Python, each of these has its streams to itself from the start."""
     data = json.dumps(report).encode()
-    runner.write_all(reporter.fd, runner.HEAD.pack(len(data), 0, 0) + data)
+    write_all(reporter.fd, HEAD.pack(len(data), 0, 0) + data)
     reporter.ring()
 
 
@@ -97,7 +97,7 @@ def _fresh_streams(stdin):
     for fd in (0, 1, 2):
         os.lseek(fd, 0, os.SEEK_SET)
         os.ftruncate(fd, 0)
-    runner.write_all(0, stdin.encode("utf-8", "surrogatepass"))
+    write_all(0, stdin.encode("utf-8", "surrogatepass"))
     os.lseek(0, 0, os.SEEK_SET)
 
 

@@ -13,7 +13,8 @@ import tracer
 from covered import Coverage
 from ending import Home
 from outcomes import FILE_NAME
-from runner import MAX_ANSWER, Program, make_room_for, run_call, write_all
+from reports import MAX_ANSWER, write_all
+from runner import Program, make_room_for, run_call
 
 _FRAMES = 4  # from _record to the program's own
 

@@ -10,8 +10,8 @@ from tests.executor_api.tracer_bench import GUEST
 
 MODULES = (
     *("activation", "bindings", "codec", "codes", "contents", "covered", "describe", "flow"),
-    *("labels", "layouts", "memory_streams", "monitoring", "plain", "records", "scalars"),
-    *("settrace", "texts", "traced", "tracer"),
+    *("labels", "layouts", "memory_streams", "monitoring", "plain", "records", "reports"),
+    *("scalars", "settrace", "texts", "traced", "tracer"),
 )
 
 
