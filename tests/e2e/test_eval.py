@@ -2,9 +2,6 @@
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +13,7 @@ from typer.testing import CliRunner, Result
 from coderl.cli import app
 from coderl.evals import ABOUT
 from tests.data_sets import HUMANEVAL
+from tests.light import light
 from tests.service import KEY, Service, running_service
 from trainer_client.evals.benchmarks import BENCHMARKS
 from trainer_client.micro.model import load_model, save_model
@@ -145,39 +143,22 @@ def test_smollm2_answers_in_chat(executor: Service, tmp_path: Path) -> None:
     assert results["warnings"][0].startswith("1 of 1 completions were cut at 40 tokens")
 
 
-LIGHT = """
-import sys
-HEAVY = {"accelerate", "datasets", "fastapi", "matplotlib", "torch", "transformers", "trl"}
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in HEAVY:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Refuse())
-from coderl.cli import main
-main()
-"""
 ONE = {"id": "one", "prompt": "Print 1.", "tests": [{"kind": "stdio", "stdout": "1\n"}]}
 
 
 @pytest.mark.gvisor
-def test_completions_are_graded_without_torch(executor: Service, tmp_path: Path) -> None:
+def test_completions_are_graded_with_the_extra_for_it_alone(
+    executor: Service, tmp_path: Path
+) -> None:
     (tmp_path / "problems.jsonl").write_text(json.dumps(ONE) + "\n")
     (tmp_path / "c.jsonl").write_text(json.dumps({"task_id": "one", "completion": "print(1)"}))
 
-    def light(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", LIGHT, *map(str, words)]
-        environment = os.environ | {"CODERL_API_KEY": KEY}
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=environment, check=False
-        )
-
     given = ("--data", tmp_path / "problems.jsonl", "--completions", tmp_path / "c.jsonl")
-    done = light(
-        "eval", "problems", *given, "--url", executor.url, "--output", tmp_path / "out", "--json"
-    )
+    command = ("eval", "problems", *given, "--url", executor.url, "--output", tmp_path / "out")
+    done = light("eval", *command, "--json", CODERL_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdicts"] == {"accepted": 1}
-    refused = light("train", "recipes/micro.yaml")
+    refused = light("eval", "train", "recipes/micro.yaml")
     assert refused.returncode == 1
     assert refused.stderr == (
         "coderl: this needs transformers: pip install 'coderl-plus[trainer]'\n"
