@@ -1,9 +1,12 @@
 """``coderl``: each command imports only what it needs."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +14,8 @@ import typer
 
 from coderl.data import app as data_app
 from coderl.evals import app as eval_app
+
+PROJECT = "coderl-plus"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -258,27 +263,22 @@ def bench(
     raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
-EXTRAS = {
-    "executor": (
-        "docker",
-        "fastapi",
-        "prometheus_client",
-        "pydantic_settings",
-        "structlog",
-        "uvicorn",
-    ),
-    "eval": ("datasets", "numpy", "pyarrow"),
-    "trainer": ("accelerate", "gguf", "matplotlib", "peft", "torch", "transformers", "trl"),
-}
-"""Which of the project's extras brings a package."""
-
-
 def main() -> None:
     try:
         app()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        extra = next((name for name, packages in EXTRAS.items() if missing in packages), None)
+        extra = _extra_with(missing)
         if extra is None:
             raise
-        sys.exit(f"coderl: this needs {missing}: pip install 'coderl-plus[{extra}]'")
+        sys.exit(f"coderl: this needs {missing}: pip install '{PROJECT}[{extra}]'")
+
+
+def _extra_with(package: str) -> str | None:
+    """The first of the project's extras that names a package."""
+    with suppress(PackageNotFoundError):  # run from its sources alone
+        for requirement in requires(PROJECT) or ():
+            found = re.match(r'([\w.-]+).*\bextra == "(\w+)"', requirement)
+            if found and found[1].replace("-", "_").lower() == package.lower():
+                return found[2]
+    return None

@@ -1,10 +1,12 @@
 """The commands that need no extra, with the packages of none."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
+from coderl import cli
 from tests.light import brought, light
 from tests.service import KEY, running_service
 
@@ -45,7 +47,44 @@ def test_problems_in_a_file_are_read(command: str, problems: Path) -> None:
     assert json.loads(done.stdout)["problems"] == 1
 
 
-def test_what_needs_an_extra_names_it() -> None:
-    done = light("", "train", "recipes/micro.yaml")
+@pytest.mark.parametrize(
+    ("words", "missing", "extra"),
+    [
+        (("train", "recipes/micro.yaml"), "transformers", "trainer"),
+        (("serve",), "structlog", "executor"),
+    ],
+)
+def test_what_needs_an_extra_names_it(words: tuple[str, ...], missing: str, extra: str) -> None:
+    done = light("", *words)
     assert done.returncode == 1
-    assert done.stderr == "coderl: this needs transformers: pip install 'coderl-plus[trainer]'\n"
+    assert done.stderr == f"coderl: this needs {missing}: pip install 'coderl-plus[{extra}]'\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [
+        ("prometheus_client", "executor"),
+        ("uvicorn", "executor"),
+        ("datasets", "eval"),
+        ("trl", "trainer"),
+        ("httpx", None),
+        ("no_such_module", None),
+    ],
+)
+def test_which_extra_brings_a_package(module: str, extra: str | None) -> None:
+    assert cli._extra_with(module) == extra
+
+
+def test_what_no_extra_brings_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def app() -> None:
+        raise ModuleNotFoundError("No module named 'trl'", name="trl")
+
+    def nothing_installed(project: str) -> list[str]:
+        raise PackageNotFoundError(project)
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit, match="this needs trl"):
+        cli.main()
+    monkeypatch.setattr(cli, "requires", nothing_installed)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'trl'"):
+        cli.main()
