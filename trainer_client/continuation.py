@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 from executor_api.judge.literals import parse_python
 
-__all__ = ["STOP", "asked_for", "before", "completed", "is_program"]
+__all__ = ["STOP", "asked_for", "before", "completed", "continued", "is_program"]
 
 STOP = ("\nclass", "\ndef", "\n#", "\nif", "\nprint")
 """A function body ends before these: Chen et al. 2021, arXiv 2107.03374, section 2.1."""
@@ -23,6 +23,13 @@ def is_program(code: str, wanted: Set[str]) -> bool:
     """Whether it parses and defines any of what is wanted, if anything is."""
     tree = _parsed(code)
     return tree is not None and (not wanted or not wanted.isdisjoint(_defined(tree)))
+
+
+def continued(starter_code: str, code: str, wanted: Set[str]) -> str | None:
+    """The program where ``code`` goes on in the starter code; None where it stands alone."""
+    if not starter_code or is_program(code, wanted):
+        return None
+    return completed(starter_code, code)
 
 
 def completed(starter_code: str, code: str) -> str | None:

@@ -20,7 +20,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.client.answers import Answer, NoVerdicts, judged
-from trainer_client.continuation import asked_for, completed, is_program
+from trainer_client.continuation import asked_for, continued
 from trainer_client.data import rows
 from trainer_client.extraction import Completion, Extract, completion_text, fenced
 
@@ -271,9 +271,7 @@ class ExecutionReward:
 
 def _whole(starter_code: str, code: str) -> str:
     """The program of a completion, which may go on where its prompt ends."""
-    if not starter_code or is_program(code, asked_for(starter_code)):
-        return code
-    return completed(starter_code, code) or code
+    return continued(starter_code, code, asked_for(starter_code)) or code
 
 
 def _rollout(program: ExecuteProgram, row: rows.Row, answer: ExecuteResult) -> Rollout:

@@ -21,7 +21,7 @@ from collections.abc import Sequence, Set
 
 from executor_api.judge.literals import parse_python
 from executor_api.wire import AssertTest, CallTest, TestCase
-from trainer_client.continuation import asked_for, completed, is_program
+from trainer_client.continuation import asked_for, continued, is_program
 from trainer_client.data.problem import Problem
 from trainer_client.evals.cases import Case, Form, Prompt, Reading
 from trainer_client.extraction import fenced_blocks
@@ -52,11 +52,8 @@ def program_of(problem: Problem, completion: str) -> tuple[str, Form]:
     code = _code_in(completion, wanted)
     if not code.strip():
         return "", "none"
-    if is_program(code, wanted):
-        return code, "program"
-    if problem.starter_code and (whole := completed(problem.starter_code, code)) is not None:
-        return whole, "continuation"
-    return code, "program"
+    whole = continued(problem.starter_code, code, wanted)
+    return (code, "program") if whole is None else (whole, "continuation")
 
 
 def _code_in(completion: str, wanted: Set[str]) -> str:
