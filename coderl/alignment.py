@@ -10,7 +10,6 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import strict_equal
 from trainer_client.alignment.store import FILE_NAME, Asked, SampleStore
 
@@ -79,28 +78,16 @@ def _cell(given: str | None, truth: str) -> Text:
 
 def check(asked: list[Asked], url: str | None, runtime: str) -> int:
     """Trace the programs again and compare; return how many questions have other answers now."""
-    from trainer_client.client import ExecutorError
-    from trainer_client.local_executor import ExecutorNotReady
+    from coderl.executors import executor_config, failing, with_client
+    from trainer_client.alignment.check import differences
 
     samples = [one.sample for one in asked]
-    try:
-        found = _differences(samples, url, runtime)
-    except (ExecutorError, ExecutorNotReady) as error:
-        typer.echo(f"coderl alignment: {error}", err=True)
-        raise typer.Exit(1) from None
+    config = executor_config(url, runtime)
+    with failing("alignment"):
+        found = with_client(config, lambda client: differences(samples, client))
     for sample, changed in zip(samples, found, strict=True):
         for name, now in changed.items():
             typer.echo(f"{sample.id} {name}: was {sample.answers[name]}, is {now}")
     wrong = sum(map(bool, found))
     typer.echo(f"{len(samples)} questions traced again, {wrong} with other answers")
     return wrong
-
-
-def _differences(
-    samples: list[AlignmentSample], url: str | None, runtime: str
-) -> list[dict[str, str | None]]:
-    from coderl.executors import executor_config, with_client
-    from trainer_client.alignment.check import differences
-
-    config = executor_config(url, runtime)
-    return with_client(config, lambda client: differences(samples, client))

@@ -217,18 +217,15 @@ def decontaminate(
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     """What is wrong with the data or the options, without a traceback."""
-    from trainer_client import ExecutorError
+    from coderl.executors import failing
     from trainer_client.data.errors import DataError
-    from trainer_client.local_executor import ExecutorNotReady
 
     try:
-        yield
+        with failing("data"):
+            yield
     except DataError as error:
         typer.echo(f"coderl data: {error}", err=True)
         raise typer.Exit(1 if error.rows else 2) from None
-    except (ExecutorError, ExecutorNotReady) as error:
-        typer.echo(f"coderl data: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @contextlib.contextmanager

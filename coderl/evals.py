@@ -3,8 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -224,24 +223,13 @@ def _directory(benchmark: str, subject: str) -> Path:
     return Path("eval_results") / f"{benchmark}-{slug}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
-@contextmanager
-def _failures() -> Iterator[None]:
-    """What went wrong, in one sentence: exit status 2 for what was asked, 1 for what failed."""
-    from trainer_client.client import ExecutorError
-    from trainer_client.client.answers import NoVerdicts
+def _failures() -> AbstractContextManager[None]:
+    from coderl.executors import failing
     from trainer_client.config import ConfigError
     from trainer_client.data.errors import DataError
     from trainer_client.evals.cases import EvalError
-    from trainer_client.local_executor import ExecutorNotReady
 
-    try:
-        yield
-    except (EvalError, DataError, ConfigError) as error:
-        typer.echo(f"coderl eval: {error}", err=True)
-        raise typer.Exit(2) from None
-    except (ExecutorError, ExecutorNotReady, NoVerdicts) as error:
-        typer.echo(f"coderl eval: {error}", err=True)
-        raise typer.Exit(1) from None
+    return failing("eval", (EvalError, DataError, ConfigError))
 
 
 # --- doing it ---------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def run_file(
     fields |= {"coverage": True} if coverage else {}
     program = _validated(ExecuteProgram, {"id": file.name, "code": read_source(file)} | fields)
     if url is not None:
-        return _remote(url, lambda client: client.execute([program]))
+        return _remote("run", url, lambda client: client.execute([program]))
 
     request = ExecuteRequest(programs=[program])
     return _local(ExecuteResult, runtime, lambda executor: executor.execute("local", request))
@@ -67,7 +67,7 @@ def trace_file(
         fields["limits"] = {"max_events": events, "max_bytes": max(1_000_000, events * 100)}
     program = _validated(TraceProgram, fields)
     if url is not None:
-        return _remote(url, lambda client: client.trace([program]))
+        return _remote("trace", url, lambda client: client.trace([program]))
 
     request = TraceRequest(programs=[program])
     return _local(TraceResult, runtime, lambda executor: executor.trace("local", request))
@@ -132,19 +132,12 @@ def _validated(model: type[M], fields: dict[str, Any]) -> M:
         raise typer.BadParameter(f"{place}: {first['msg']}") from None
 
 
-def _remote(url: str, ask: "Callable[[ExecutorClient], Awaitable[list[M]]]") -> M:
-    from trainer_client import ExecutorClient, ExecutorError
-    from trainer_client.config import ExecutorConfig
+def _remote(command: str, url: str, ask: "Callable[[ExecutorClient], Awaitable[list[M]]]") -> M:
+    from coderl.executors import executor_config, failing, with_client
 
-    async def go() -> M:
-        async with ExecutorClient(url, ExecutorConfig().api_key) as client:
-            return (await ask(client))[0]
-
-    try:
-        return asyncio.run(go())
-    except (ExecutorError, ValueError) as error:
-        typer.echo(str(error) if url in str(error) else f"{url}: {error}", err=True)
-        raise typer.Exit(1) from None
+    with failing(command):
+        (result,) = with_client(executor_config(url), ask)
+    return result
 
 
 def _local(

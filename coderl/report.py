@@ -4,10 +4,9 @@ from pathlib import Path
 
 import typer
 
-from coderl.executors import executor_config, with_client
+from coderl.executors import executor_config, failing, with_client
 from executor_api.wire import TraceProgram, TraceResult
 from trainer_client import ExecutorError
-from trainer_client.local_executor import ExecutorNotReady
 from trainer_client.report import Report, write_report
 from trainer_client.run_report import NoRun, read_run, request_trace, traced
 
@@ -23,11 +22,8 @@ def report_run(run: Path, trace: bool, url: str | None, runtime: str | None) -> 
     except NoRun as error:
         raise typer.BadParameter(str(error), param_hint="RUN") from None
     if trace:
-        try:
+        with failing("report: no traces"):
             _add_traces(report, run / "executor.log", url, runtime)
-        except (ExecutorError, ExecutorNotReady) as error:
-            typer.echo(f"coderl report: no traces: {error}", err=True)
-            raise typer.Exit(1) from None
     return write_report(report, run)
 
 
@@ -46,7 +42,7 @@ def _add_traces(report: Report, log: Path, url: str | None, runtime: str | None)
 def _trace(
     programs: list[TraceProgram], log: Path, url: str | None, runtime: str | None
 ) -> list[TraceResult | ExecutorError]:
-    config = executor_config(url, runtime or "runsc", sandboxes=1)
+    config = executor_config(url, runtime, sandboxes=1)
     results = with_client(
         config,
         lambda client: client.trace(
