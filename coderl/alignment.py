@@ -76,7 +76,7 @@ def _cell(given: str | None, truth: str) -> Text:
     return Text(given, style="green" if strict_equal(given, truth) else "red")
 
 
-def check(asked: list[Asked], url: str | None, runtime: str) -> int:
+def check(asked: list[Asked], url: str | None, runtime: str | None) -> int:
     """Trace the programs again and compare; return how many questions have other answers now."""
     from coderl.executors import executor_config, failing, with_client
     from trainer_client.alignment.check import differences

@@ -14,6 +14,7 @@ import typer
 
 from coderl.data import app as data_app
 from coderl.evals import app as eval_app
+from coderl.options import Json, Runtime, Url
 
 PROJECT = "coderl-plus"
 
@@ -92,11 +93,6 @@ def serve(
     raise typer.Exit(run_service(settings))
 
 
-Url = Annotated[
-    str | None, typer.Option(help="A running executor; its key comes from CODERL_API_KEY.")
-]
-Runtime = Annotated[str | None, typer.Option(help="Of the executor started for this call.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False)]
 
 
@@ -186,7 +182,7 @@ def trace(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def train(
     context: typer.Context,
-    recipe: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    recipe: File,
 ) -> None:
     """Train as a YAML recipe says; `--section.field value` overrides any of its fields."""
     from trainer_client.training.train import main as train_main
@@ -213,7 +209,7 @@ def alignment_show(
         bool, typer.Option("--check", help="Trace the programs again; status 1 if answers differ.")
     ] = False,
     url: Url = None,
-    runtime: Annotated[str, typer.Option(help="Of the executor started for --check.")] = "runsc",
+    runtime: Runtime = None,
     as_json: Json = False,
 ) -> None:
     """Show questions, the answers given, and what they earned."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coderl.options import Json, Runtime, Url
+
 if TYPE_CHECKING:
     from trainer_client.config import Filters
     from trainer_client.data.problem import Problem
@@ -22,7 +24,6 @@ Format = Annotated[
     str | None, typer.Option(help="Of the rows; found out from their columns without it.")
 ]
 Split = Annotated[str | None, typer.Option(help="Only the problems of this split.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Ngram = Annotated[int, typer.Option(min=1, help="Words of an n-gram.")]
 MinOverlap = Annotated[
     float, typer.Option(min=0, max=1, help="Share of an evaluation problem's n-grams; 0: any.")
@@ -40,10 +41,8 @@ def validate(
     run: Annotated[
         bool, typer.Option("--run", help="Also run the references on their tests.")
     ] = False,
-    url: Annotated[
-        str | None, typer.Option(help="Of a running executor, for --run; key: CODERL_API_KEY.")
-    ] = None,
-    runtime: Annotated[str, typer.Option(help="Of the executor started for --run.")] = "runsc",
+    url: Url = None,
+    runtime: Runtime = None,
     as_json: Json = False,
 ) -> None:
     """Say which rows are not valid and why. Exit status 1 if any is not."""
@@ -256,7 +255,7 @@ def _of_split(problems: "list[Problem]", split: str | None) -> "list[Problem]":
 
 
 def _failed_references(
-    problems: "Sequence[Problem]", url: str | None, runtime: str
+    problems: "Sequence[Problem]", url: str | None, runtime: str | None
 ) -> "list[FailedReference]":
     from rich.console import Console
 

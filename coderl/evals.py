@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from coderl.options import Json, Runtime, Url
+
 if TYPE_CHECKING:
     from trainer_client.config import ExecutorConfig
     from trainer_client.evals.benchmarks import Benchmark, Questions
@@ -86,12 +88,10 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option(file_okay=False, help="Directory of the results.")
     ] = None,
-    url: Annotated[
-        str | None, typer.Option(help="A running executor; its key comes from CODERL_API_KEY.")
-    ] = None,
-    runtime: Annotated[str, typer.Option(help="Of the executor started for this call.")] = "runsc",
+    url: Url = None,
+    runtime: Runtime = None,
     sandboxes: Annotated[int | None, typer.Option(min=1, help="Of the same.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Exit status 1 where it failed or samples are without a verdict, 2 for wrong usage."""
     from coderl.executors import executor_config
@@ -131,7 +131,7 @@ for _name, _about in ABOUT.items():
 def compare_results(
     before: Annotated[Path, typer.Argument(exists=True, help="A results directory.")],
     after: Annotated[Path, typer.Argument(exists=True, help="Another, of the same problems.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare two results problem by problem: paired difference, exact test, what changed."""
     from trainer_client.evals.comparison import compare
