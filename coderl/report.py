@@ -7,6 +7,7 @@ import typer
 from coderl.executors import executor_config, failing, with_client
 from executor_api.wire import TraceProgram, TraceResult
 from trainer_client import ExecutorError
+from trainer_client.client.types import Trace
 from trainer_client.report import Report, write_report
 from trainer_client.run_report import NoRun, read_run, request_trace, traced
 
@@ -41,7 +42,7 @@ def _add_traces(report: Report, log: Path, url: str | None, runtime: str | None)
 
 def _trace(
     programs: list[TraceProgram], log: Path, url: str | None, runtime: str | None
-) -> list[TraceResult | ExecutorError]:
+) -> list[Trace]:
     config = executor_config(url, runtime, sandboxes=1)
     results = with_client(
         config,

@@ -6,7 +6,7 @@ compared pair by pair (``trainer_client.statistics``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -15,6 +15,7 @@ from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction
+from trainer_client.client.types import Executor
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import prompt
 from trainer_client.extraction import Extract, raw
@@ -22,7 +23,6 @@ from trainer_client.generation import Sampling, complete
 
 __all__ = [
     "Answers",
-    "Executor",
     "Programs",
     "ask",
     "write_programs",
@@ -30,14 +30,6 @@ __all__ = [
 
 T = TypeVar("T")
 DEADLINE_SECONDS = 300.0
-
-
-class Executor(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def execute(
-        self, programs: Sequence[ExecuteProgram], *, deadline_seconds: float | None = None
-    ) -> list[ExecuteResult]: ...
 
 
 @dataclass(frozen=True, slots=True)

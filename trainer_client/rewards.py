@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client.alignment.curriculum import Outcome
@@ -20,6 +20,7 @@ from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.client.answers import Answer, NoVerdicts, judged
+from trainer_client.client.types import LenientExecutor
 from trainer_client.continuation import asked_for, continued
 from trainer_client.data import rows
 from trainer_client.extraction import Completion, Extract, completion_text, fenced
@@ -27,21 +28,12 @@ from trainer_client.extraction import Completion, Extract, completion_text, fenc
 __all__ = [
     "AlignmentReward",
     "ExecutionReward",
-    "Executor",
     "Scored",
     "code_metrics",
 ]
 
 LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
-
-
-class Executor(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def execute(
-        self, programs: Sequence[ExecuteProgram], *, return_exceptions: bool
-    ) -> list[Answer]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ class ExecutionReward:
 
     def __init__(
         self,
-        executor: Executor,
+        executor: LenientExecutor,
         mode: Literal["binary", "fraction"] = "binary",
         extract: Extract = fenced,
         patience: int = 3,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from executor_api.wire import TraceLimits, TraceProgram, TraceResult
-from trainer_client.alignment.questions import Tracer
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.variables import definitions
 from trainer_client.client import ExecutorError
+from trainer_client.client.types import Trace, Tracer
 from trainer_client.config import QuestionOptions
 
 __all__ = ["differences"]
@@ -34,7 +34,7 @@ async def differences(
     return [_changed(s, _usable(t)) for s, t in zip(samples, traces, strict=True)]
 
 
-def _usable(trace: TraceResult | ExecutorError) -> TraceResult:
+def _usable(trace: Trace) -> TraceResult:
     if isinstance(trace, ExecutorError):
         raise trace
     return trace

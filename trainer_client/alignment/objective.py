@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from trainer_client.alignment.curriculum import Outcome
 from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.pool import AlignmentPool, load_samples
-from trainer_client.alignment.questions import Tracer
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.alignment.store import SampleStore
+from trainer_client.client.types import Tracer
 from trainer_client.config import AlignmentConfig, ConfigError
 
 __all__ = ["Alignment", "prebuilt_samples"]

@@ -7,9 +7,8 @@ has to agree with the judged run of the same program on the same input, or the s
 import ast
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
-from executor_api.wire import CONTRACT_VERSION, TraceProgram, TraceResult, Verdict
+from executor_api.wire import CONTRACT_VERSION, TraceResult, Verdict
 from trainer_client.alignment.inputs import Candidate, Rollout, candidates, drawn, request
 from trainer_client.alignment.sample import AlignmentSample, input_text
 from trainer_client.alignment.variables import (
@@ -21,20 +20,12 @@ from trainer_client.alignment.variables import (
     is_literal,
 )
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
+from trainer_client.client.types import Trace, Tracer
 from trainer_client.config import QuestionOptions
 
-__all__ = ["Dropped", "Rollout", "Tracer", "make_samples"]
+__all__ = ["Dropped", "Rollout", "make_samples"]
 
-Trace = TraceResult | ExecutorError
 _SYNTAX = (SyntaxError, ValueError, RecursionError, MemoryError)
-
-
-class Tracer(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def trace(
-        self, programs: Sequence[TraceProgram], *, return_exceptions: bool
-    ) -> list[Trace]: ...
 
 
 class Dropped(Exception):

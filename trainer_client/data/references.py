@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, TestResult, Verdict
+from trainer_client.client.types import Executor
 from trainer_client.data.problem import Problem
 
 __all__ = ["FailedReference", "failed_references"]
@@ -12,14 +12,6 @@ __all__ = ["FailedReference", "failed_references"]
 BATCH = 200
 """Programs of one request; also how often progress is told."""
 BATCH_SECONDS = 1800.0
-
-
-class Executor(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def execute(
-        self, programs: Sequence[ExecuteProgram], *, deadline_seconds: float | None = None
-    ) -> list[ExecuteResult]: ...
 
 
 @dataclass(frozen=True, slots=True)

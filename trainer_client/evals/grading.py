@@ -6,16 +6,16 @@ still has none is handed back as such.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
 from trainer_client.client import InvalidRequest, Unauthorized
 from trainer_client.client.answers import Answer, judged
 from trainer_client.client.delivery import together
+from trainer_client.client.types import LenientExecutor
 from trainer_client.evals.cases import Case, Reading
 from trainer_client.evals.results import NO_ANSWER, NO_VERDICT, Sample
 
-__all__ = ["Completion", "Executor", "grade"]
+__all__ = ["Completion", "grade"]
 
 Completion = tuple[Case, str]
 ATTEMPTS = 3
@@ -33,21 +33,9 @@ Key = tuple[str, str]
 """A case and an answer to it: what decides the program that is run."""
 
 
-class Executor(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def execute(
-        self,
-        programs: Sequence[ExecuteProgram],
-        *,
-        deadline_seconds: float | None = None,
-        return_exceptions: bool,
-    ) -> list[Answer]: ...
-
-
 async def grade(
     completions: Sequence[Completion],
-    executor: Executor,
+    executor: LenientExecutor,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Sample]:
     """One sample for each completion, in order; ``index`` counts the samples of a case.
@@ -69,7 +57,9 @@ async def grade(
 
 
 async def _execute(
-    programs: dict[Key, ExecuteProgram], executor: Executor, progress: Callable[[int, int], None]
+    programs: dict[Key, ExecuteProgram],
+    executor: LenientExecutor,
+    progress: Callable[[int, int], None],
 ) -> dict[Key, Answer]:
     answers: dict[Key, Answer] = {}
     turn = asyncio.Semaphore(CHUNKS)

@@ -7,11 +7,12 @@ can be asked about: REval's own data, HumanEval's references on the inputs of th
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from executor_api.judge.literals import LiteralError, parse, parse_python
 from executor_api.wire import CallSpec, TraceLimits, TraceProgram, TraceResult
 from trainer_client.client import ExecutorError
+from trainer_client.client.types import Tracer
 from trainer_client.data.errors import BadRow, DataError
 from trainer_client.evals import wording
 from trainer_client.evals.cases import Case, EvalError, Reading
@@ -28,23 +29,11 @@ from trainer_client.views.reval import (
     score_state,
 )
 
-__all__ = ["Run", "Tracer", "probe_cases", "runs_of"]
+__all__ = ["Run", "probe_cases", "runs_of"]
 
 MAX_INPUTS = 5
 """Of one program, as in the original."""
 LIMITS = TraceLimits(max_value_chars=1000, max_items=100)
-
-
-class Tracer(Protocol):
-    """The part of ``ExecutorClient`` that is needed here."""
-
-    async def trace(
-        self,
-        programs: Sequence[TraceProgram],
-        *,
-        deadline_seconds: float | None = None,
-        return_exceptions: bool,
-    ) -> list[TraceResult | ExecutorError]: ...
 
 
 @dataclass(frozen=True, slots=True)
