@@ -1,4 +1,5 @@
-"""The rewards of both tasks, as TRL calls them.
+"""The reward of a code row, as TRL calls it; that of an alignment row is in
+``trainer_client.alignment.reward``.
 
 A reward is ``None`` where there is no verdict (``sandbox_error``, or the executor could not be
 reached) and on rows of the other task; TRL gives such a rollout the advantage 0 and leaves it out
@@ -13,11 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from executor_api.wire import ExecuteProgram, ExecuteResult, Verdict
-from trainer_client.alignment.curriculum import Outcome
-from trainer_client.alignment.formats import AlignmentFormat
 from trainer_client.alignment.questions import Rollout
-from trainer_client.alignment.sample import AlignmentSample
-from trainer_client.alignment.scoring import exact_fraction, paper_reward
 from trainer_client.client import ExecutorError, InvalidRequest, Unauthorized
 from trainer_client.client.answers import Answer, NoVerdicts, judged
 from trainer_client.client.types import LenientExecutor
@@ -25,12 +22,7 @@ from trainer_client.continuation import asked_for, continued
 from trainer_client.data import rows
 from trainer_client.extraction import Completion, Extract, completion_text, fenced
 
-__all__ = [
-    "AlignmentReward",
-    "ExecutionReward",
-    "Scored",
-    "code_metrics",
-]
+__all__ = ["ExecutionReward", "LogMetric", "Scored", "code_metrics"]
 
 LogMetric = Callable[[str, float], None]
 LogExtra = Callable[[str, list[Any]], None]
@@ -132,33 +124,15 @@ class ExecutionReward:
         completions: Sequence[Completion],
         completion_ids: Any = None,
         *,
-        task: Sequence[str],
-        problem_id: Sequence[str],
-        tests: Sequence[str],
-        checker: Sequence[str],
-        limits: Sequence[str],
-        reference: Sequence[str],
-        preamble: Sequence[str],
-        starter_code: Sequence[str],
         log_metric: LogMetric | None = None,
         log_extra: LogExtra | None = None,
-        **_: Any,
+        **given: Any,
     ) -> list[float | None]:
-        """Return the reward of each row; columns are those of ``trainer_client.data.rows``."""
-        columns = {
-            "task": task,
-            "problem_id": problem_id,
-            "tests": tests,
-            "checker": checker,
-            "limits": limits,
-            "reference": reference,
-            "preamble": preamble,
-            "starter_code": starter_code,
-        }
-        batch = {
-            i: dict(zip(columns, row, strict=True))
-            for i, row in enumerate(zip(*columns.values(), strict=True))
-        }
+        """Return the reward of each row. ``given`` holds ``rows.CODE_COLUMNS``; TRL gives more.
+
+        Raises ``ValueError`` where a column is missing.
+        """
+        batch = dict(enumerate(rows.of_columns(given)))
         programs = self._programs(batch, dict(enumerate(completions)))
         answers, seconds = await self._answers(self._send(programs))
         await self.aclose()  # what was begun in vain
@@ -280,62 +254,3 @@ def code_metrics(scored: Sequence[Scored]) -> dict[str, float]:
         metrics["code/reward"] = sum(rewards) / len(rewards)
         metrics["code/pass_rate"] = counts[Verdict.ACCEPTED] / len(rewards)
     return metrics
-
-
-class AlignmentReward:
-    """Compare the answers of an alignment row with what the program really computed."""
-
-    def __init__(
-        self, format: AlignmentFormat, scoring: Literal["fraction", "paper"] = "fraction"
-    ) -> None:
-        self.__name__ = "alignment"
-        self._format = format
-        self._score = exact_fraction if scoring == "fraction" else paper_reward
-        self._scored: list[Scored] = []
-        self._outcomes: list[Outcome] = []
-
-    def take_scored(self) -> list[Scored]:
-        """What the last call found, a row each."""
-        taken, self._scored = self._scored, []
-        return taken
-
-    def take_outcomes(self) -> list[Outcome]:
-        """The questions answered since the last call, each with its whole group."""
-        taken, self._outcomes = self._outcomes, []
-        return taken
-
-    def __call__(
-        self,
-        prompts: Sequence[Any],
-        completions: Sequence[Completion],
-        completion_ids: Any = None,
-        *,
-        task: Sequence[str],
-        sample: Sequence[str],
-        log_metric: LogMetric | None = None,
-        **_: Any,
-    ) -> list[float | None]:
-        """Return the reward of each alignment row, None for the others."""
-        self._scored = [Scored(None)] * len(completions)
-        for text, places in _groups(task, sample).items():
-            question = AlignmentSample.model_validate_json(text)
-            given = [self._format.parse(completion_text(completions[i]), question) for i in places]
-            scores = [self._score(answer, question.answers) for answer in given]
-            for i, answer, score in zip(places, given, scores, strict=True):
-                self._scored[i] = Scored(score, given=answer)
-            self._outcomes.append(Outcome(question, given, scores))
-        scored = [(s.reward, s.given) for s in self._scored if s.reward is not None]
-        if log_metric is not None and scored:
-            log_metric("alignment/reward", sum(r for r, _ in scored) / len(scored))
-            log_metric("alignment/exact", sum(r > 1 - 1e-9 for r, _ in scored) / len(scored))
-            log_metric("alignment/parsed", sum(g is not None for _, g in scored) / len(scored))
-        return [one.reward for one in self._scored]
-
-
-def _groups(task: Sequence[str], sample: Sequence[str]) -> dict[str, list[int]]:
-    """Question → the rows that answer it."""
-    groups: dict[str, list[int]] = {}
-    for i, (kind, text) in enumerate(zip(task, sample, strict=True)):
-        if kind == rows.ALIGNMENT:
-            groups.setdefault(text, []).append(i)
-    return groups

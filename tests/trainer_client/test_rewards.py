@@ -11,15 +11,13 @@ from executor_api.wire import AssertTest, StdioTest
 from tests.service import KEY, Service
 from trainer_client import ExecutorClient, InvalidRequest, Unauthorized
 from trainer_client.alignment.formats import ChatFormat, JsonFormat
+from trainer_client.alignment.reward import AlignmentReward
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.client.answers import NoVerdicts
 from trainer_client.data.problem import Problem
 from trainer_client.data.rows import Row, alignment_row, code_row
 from trainer_client.extraction import fenced, raw, resolve_extract
-from trainer_client.rewards import (
-    AlignmentReward,
-    ExecutionReward,
-)
+from trainer_client.rewards import ExecutionReward
 
 UNREACHABLE = "http://127.0.0.1:9"
 DOUBLE = Problem(
@@ -172,6 +170,13 @@ async def test_no_verdict_is_none_and_too_many_batches_of_it_an_error() -> None:
         assert [scored.rollout for scored in reward.take_scored()] == [None, None]
         with pytest.raises(NoVerdicts, match="2 batches in a row.*--resume"):
             await score(reward, RIGHT)
+
+
+async def test_a_column_that_the_dataset_lacks_is_named() -> None:
+    row = {name: value for name, value in code_row(DOUBLE).items() if name != "limits"}
+    async with ExecutorClient(UNREACHABLE) as client:
+        with pytest.raises(ValueError, match="no column 'limits': make it with to_dataset"):
+            await score(ExecutionReward(client), RIGHT, rows=[row])
 
 
 async def test_batches_without_a_program_say_nothing_of_the_executor() -> None:

@@ -5,7 +5,7 @@ so rows of both have the same columns, and structured ones are JSON text.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
@@ -18,10 +18,31 @@ from trainer_client.data.problem import DataError, Problem, after
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["ALIGNMENT", "CODE", "Row", "alignment_row", "code_row", "program", "to_dataset"]
+__all__ = [
+    "ALIGNMENT",
+    "CODE",
+    "CODE_COLUMNS",
+    "Row",
+    "alignment_row",
+    "code_row",
+    "of_columns",
+    "program",
+    "to_dataset",
+]
 
 CODE = "code"
 ALIGNMENT = "alignment"
+CODE_COLUMNS = (
+    "task",
+    "problem_id",
+    "tests",
+    "checker",
+    "limits",
+    "reference",
+    "preamble",
+    "starter_code",
+)
+"""What the reward of code rows reads."""
 
 Row = dict[str, Any]
 _TESTS: TypeAdapter[list[TestCase]] = TypeAdapter(list[TestCase])
@@ -61,6 +82,21 @@ def alignment_row(sample: AlignmentSample, prompt: str | list[dict[str, str]]) -
         "starter_code": "",
         "sample": sample.model_dump_json(),
     }
+
+
+def of_columns(columns: Mapping[str, Sequence[Any]]) -> list[Row]:
+    """The rows of a batch, as far as the reward of code rows reads them.
+
+    Raises ``ValueError`` where a column is missing.
+    """
+    missing = [name for name in CODE_COLUMNS if name not in columns]
+    if missing:
+        raise ValueError(
+            f"the dataset has no column {', '.join(map(repr, missing))}: "
+            "make it with to_dataset of trainer_client.data.rows"
+        )
+    batch = zip(*(columns[name] for name in CODE_COLUMNS), strict=True)
+    return [dict(zip(CODE_COLUMNS, row, strict=True)) for row in batch]
 
 
 def program(

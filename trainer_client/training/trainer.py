@@ -30,10 +30,11 @@ from trl import GRPOConfig, GRPOTrainer  # type: ignore[attr-defined]
 from trainer_client.algorithms.algorithm import Algorithm
 from trainer_client.alignment.objective import Alignment
 from trainer_client.alignment.questions import Rollout, make_samples
+from trainer_client.alignment.reward import AlignmentReward
 from trainer_client.alignment.sample import AlignmentSample
 from trainer_client.data import rows
 from trainer_client.extraction import completion_text
-from trainer_client.rewards import AlignmentReward, ExecutionReward, Scored, code_metrics
+from trainer_client.rewards import ExecutionReward, Scored, code_metrics
 from trainer_client.training.finished import telling
 from trainer_client.training.groups import alignment_groups, unit
 from trainer_client.training.samples import SampleLog
