@@ -6,9 +6,8 @@ chosen by the fields of ``settings``.
 """
 
 import random
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
@@ -18,11 +17,9 @@ from trainer_client.algorithms.advantages import estimate
 from trainer_client.algorithms.batch import ScoredBatch, loss_mask
 from trainer_client.algorithms.rewards import KeptReward, soft_overlong_penalty
 from trainer_client.algorithms.settings import ALGORITHMS
+from trainer_client.algorithms.trainer import Trainer
 from trainer_client.config import AlgorithmConfig
 from trainer_client.data import rows
-
-if TYPE_CHECKING:
-    from trainer_client.training.trainer import CodeRLPlusTrainer
 
 __all__ = ["Algorithm", "Generate"]
 
@@ -59,7 +56,7 @@ class Algorithm:
         return self._kept
 
     def generate(
-        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row]
+        self, trainer: Trainer, generate: Generate, inputs: list[rows.Row]
     ) -> dict[str, Any]:
         """TRL's result for these rows (whole groups), changed as the algorithm wants it."""
         batch = self._scored(trainer, generate, inputs, 0)
@@ -78,7 +75,7 @@ class Algorithm:
     # --- dynamic sampling -----------------------------------------------------------------
 
     def _replace_dull(
-        self, trainer: "CodeRLPlusTrainer", generate: Generate, batch: ScoredBatch
+        self, trainer: Trainer, generate: Generate, batch: ScoredBatch
     ) -> list[ScoredBatch]:
         """Put others in the place of dull groups; return the rounds that this took.
 
@@ -105,7 +102,7 @@ class Algorithm:
         trainer.note("dynamic_sampling/replaced_groups", sum(dull[0]) - sum(dull[-1]))
         return rounds
 
-    def _further(self, trainer: "CodeRLPlusTrainer", wanted: int, round: int) -> list[rows.Row]:
+    def _further(self, trainer: Trainer, wanted: int, round: int) -> list[rows.Row]:
         """Rows of up to ``wanted`` groups for this process, of problems not tried in this step.
 
         The choice depends on the seed, the step, the generation within it and the round alone and
@@ -123,7 +120,7 @@ class Algorithm:
         return [row for i in mine for row in [dataset[i]] for _ in range(trainer.num_generations)]
 
     def _scored(
-        self, trainer: "CodeRLPlusTrainer", generate: Generate, inputs: list[rows.Row], round: int
+        self, trainer: Trainer, generate: Generate, inputs: list[rows.Row], round: int
     ) -> ScoredBatch:
         output = generate(inputs)
         weights = trainer.reward_weights.tolist()
@@ -139,9 +136,7 @@ class Algorithm:
 
     # --- advantages -----------------------------------------------------------------------
 
-    def _advantages(
-        self, trainer: "CodeRLPlusTrainer", batch: ScoredBatch, tokens: Tensor
-    ) -> Tensor:
+    def _advantages(self, trainer: Trainer, batch: ScoredBatch, tokens: Tensor) -> Tensor:
         """Of this process's rollouts, estimated over those of all processes."""
         accelerator, device = trainer.accelerator, tokens.device
         values = [float("nan") if reward is None else reward for reward in batch.rewards]
@@ -152,12 +147,12 @@ class Algorithm:
         return every[len(batch) * accelerator.process_index :][: len(batch)]
 
 
-def _dull(trainer: "CodeRLPlusTrainer", batch: ScoredBatch) -> list[int]:
+def _dull(trainer: Trainer, batch: ScoredBatch) -> list[int]:
     """The number of dull groups in each process."""
     return list(gather_object([len(batch.dull_groups(trainer.num_generations))]))
 
 
-def _fill(trainer: "CodeRLPlusTrainer", batch: ScoredBatch, more: ScoredBatch) -> None:
+def _fill(trainer: Trainer, batch: ScoredBatch, more: ScoredBatch) -> None:
     size, pad = trainer.num_generations, trainer.processing_class.pad_token_id
     pairs = zip(batch.dull_groups(size), more.lively_groups(size), strict=False)
     for ours, theirs in pairs:
@@ -169,14 +164,12 @@ def _weighted(weights: list[float], values: tuple[float | None, ...]) -> float |
     return sum(known) if known else None
 
 
-def _show(trainer: "CodeRLPlusTrainer", batch: ScoredBatch, sizes: list[int]) -> None:
-    """The used advantages in TRL's table of completions, which has the rows of every round; a
-    discarded rollout has 0. The table is as long as one round, so nothing older remains."""
-    table: deque[float] = trainer._logs["advantages"]  # type: ignore[assignment]
+def _show(trainer: Trainer, batch: ScoredBatch, sizes: list[int]) -> None:
+    """The used advantages beside the completions of every round; a discarded rollout has 0."""
     shown = [[0.0] * size for size in sizes]
     for (round, row), advantage in zip(
         batch.origins, batch.output["advantages"].tolist(), strict=True
     ):
         shown[round][row] = advantage
     for column in shown:
-        table.extend(gather_object(column))
+        trainer.show_advantages(gather_object(column))

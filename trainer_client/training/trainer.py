@@ -15,8 +15,8 @@ groups, and all processes choose the same questions.
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Coroutine
+from collections import Counter, deque
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -308,6 +308,12 @@ class CodeRLPlusTrainer(GRPOTrainer):
     def note(self, name: str, value: float) -> None:
         """Log a number with the metrics of this training step."""
         self._metrics["train"][name].append(float(value))
+
+    def show_advantages(self, advantages: Iterable[float]) -> None:
+        """Put those of a round, of all processes, into TRL's table of completions. It is as long as
+        one round, so nothing older remains."""
+        table: deque[float] = self._logs["advantages"]  # type: ignore[assignment]
+        table.extend(advantages)
 
 
 def _result(future: "Future[T]", seconds: float) -> T:
