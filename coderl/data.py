@@ -13,8 +13,9 @@ from coderl.options import Json, Runtime, Url
 
 if TYPE_CHECKING:
     from trainer_client.config import Filters
-    from trainer_client.data.problem import Problem
+    from trainer_client.data.problem import Collection, Problem
     from trainer_client.data.references import FailedReference
+    from trainer_client.data.selection import Selection
     from trainer_client.data.summary import Spread
 
 app = typer.Typer(no_args_is_help=True, help="Validate, convert, count and decontaminate problems.")
@@ -51,40 +52,13 @@ def validate(
     with _errors():
         found, name = collect(source, format, split)
         problems = _of_split(list(found.problems.values()), split)
-        failed = _failed_references(problems, url, runtime) if run else []
-    bad = len(found.bad_rows) + found.more_errors
-    report = {
-        "source": source,
-        "format": name,
-        "problems": len(problems),
-        "other_tasks": found.other_tasks,
-        "bad_rows": [asdict(row) for row in found.bad_rows],
-        "more_errors": found.more_errors,
-    }
-    if run:
-        report["references"] = sum(p.reference is not None for p in problems)
-        report["failed_references"] = [asdict(one) for one in failed if one.judged]
-        report["references_without_verdict"] = [asdict(one) for one in failed if not one.judged]
+        failed = _failed_references(problems, url, runtime) if run else None
+    report = _validation(source, name, found, problems, failed)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        rows = [(str(row.row), row.message) for row in found.bad_rows]
-        _table("rows that are not valid", ("row", "why"), rows, found.more_errors)
-        for title, judged in (("that do not pass", True), ("without a verdict", False)):
-            tests = [
-                (one.id, str(one.verdict), str(one.test), one.why)
-                for one in failed
-                if one.judged is judged
-            ]
-            _table(f"references {title}", ("problem", "verdict", "test", "why"), tests)
-        parts = [f"{source}, format {name}: {len(problems)} problems", f"{bad} errors"]
-        parts += [f"{found.other_tasks} rows of other tasks"] * bool(found.other_tasks)
-        if run:
-            wrong = sum(one.judged for one in failed)
-            parts.append(f"{wrong} of {report['references']} references do not pass")
-            parts += [f"{len(failed) - wrong} have no verdict"] * (len(failed) > wrong)
-        typer.echo(", ".join(parts))
-    raise typer.Exit(int(bool(bad or failed)))
+        _print_validation(report)
+    raise typer.Exit(int(bool(_errors_in(report) or failed)))
 
 
 @app.command()
@@ -120,35 +94,29 @@ def convert(
     from trainer_client.data.problem import save_problems
     from trainer_client.data.selection import select
 
-    given = {
-        "difficulties": difficulty or None,
-        "max_prompt_chars": max_prompt_chars,
-        "pass_rates": pass_rates,
-        "min_pass_rate": min_pass_rate,
-        "max_pass_rate": max_pass_rate,
-        "decontaminate": decontaminate or None,
-        "ngram": ngram,
-        "min_overlap": min_overlap,
-    }
     with _errors():
-        filters = _filters({name: value for name, value in given.items() if value is not None})
+        filters = _filters(
+            difficulties=difficulty,
+            max_prompt_chars=max_prompt_chars,
+            pass_rates=pass_rates,
+            min_pass_rate=min_pass_rate,
+            max_pass_rate=max_pass_rate,
+            decontaminate=decontaminate,
+            ngram=ngram,
+            min_overlap=min_overlap,
+        )
         found, _ = collect(source, format, split)
         if not skip_bad_rows:
             found.checked()
         selection = select(_of_split(list(found.problems.values()), split), filters)
     with _writing(output):
         save_problems(selection.kept, output)
-    report = {
-        "problems": len(selection.kept),
-        "dropped": selection.dropped,
-        "bad_rows": len(found.bad_rows) + found.more_errors,
-        "overlaps": [asdict(overlap) for overlap in selection.overlaps],
-    }
+    report = _conversion(found, selection)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
-        return
-    bad = f", {report['bad_rows']} errors in rows left out" if report["bad_rows"] else ""
-    typer.echo(f"{output}: {selection}{bad}")
+    else:
+        bad = f", {report['bad_rows']} errors in rows left out" if report["bad_rows"] else ""
+        typer.echo(f"{output}: {selection}{bad}")
 
 
 @app.command()
@@ -191,8 +159,8 @@ def decontaminate(
     from trainer_client.data.selection import select
 
     with _errors():
-        options = {"decontaminate": against, "ngram": ngram, "min_overlap": min_overlap}
-        selection = select(load(source, format, split), _filters(options))
+        filters = _filters(decontaminate=against, ngram=ngram, min_overlap=min_overlap)
+        selection = select(load(source, format, split), filters)
     if output is not None:
         with _writing(output):
             save_problems(selection.kept, output)
@@ -235,11 +203,13 @@ def _writing(path: Path) -> Iterator[None]:
         raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from None
 
 
-def _filters(given: dict[str, Any]) -> "Filters":
+def _filters(**options: Any) -> "Filters":
+    """``BadParameter`` where one is wrong; what was not given has its default."""
     from pydantic import ValidationError
 
     from trainer_client.config import Filters
 
+    given = {name: value for name, value in options.items() if value not in (None, [])}
     try:
         return Filters.model_validate(given)
     except ValidationError as error:
@@ -272,7 +242,74 @@ def _failed_references(
         )
 
 
+# --- what came of it --------------------------------------------------------------------
+
+
+def _validation(
+    source: str,
+    format: str,
+    found: "Collection",
+    problems: "Sequence[Problem]",
+    failed: "Sequence[FailedReference] | None",
+) -> dict[str, Any]:
+    """``failed``: None where the references were not run."""
+    report = {
+        "source": source,
+        "format": format,
+        "problems": len(problems),
+        "other_tasks": found.other_tasks,
+        "bad_rows": [asdict(row) for row in found.bad_rows],
+        "more_errors": found.more_errors,
+    }
+    if failed is not None:
+        report["references"] = sum(p.reference is not None for p in problems)
+        report["failed_references"] = [asdict(one) for one in failed if one.judged]
+        report["references_without_verdict"] = [asdict(one) for one in failed if not one.judged]
+    return report
+
+
+def _errors_in(report: dict[str, Any]) -> int:
+    errors: int = len(report["bad_rows"]) + report["more_errors"]
+    return errors
+
+
+def _conversion(found: "Collection", selection: "Selection") -> dict[str, Any]:
+    return {
+        "problems": len(selection.kept),
+        "dropped": selection.dropped,
+        "bad_rows": len(found.bad_rows) + found.more_errors,
+        "overlaps": [asdict(overlap) for overlap in selection.overlaps],
+    }
+
+
 # --- printing ---------------------------------------------------------------------------
+
+
+def _print_validation(report: dict[str, Any]) -> None:
+    rows = [(str(row["row"]), row["message"]) for row in report["bad_rows"]]
+    _table("rows that are not valid", ("row", "why"), rows, report["more_errors"])
+    for title, kind in (
+        ("that do not pass", "failed_references"),
+        ("without a verdict", "references_without_verdict"),
+    ):
+        tests = [
+            (one["id"], str(one["verdict"]), str(one["test"]), one["why"])
+            for one in report.get(kind, ())
+        ]
+        _table(f"references {title}", ("problem", "verdict", "test", "why"), tests)
+    typer.echo(", ".join(_in_short(report)))
+
+
+def _in_short(report: dict[str, Any]) -> Iterator[str]:
+    yield f"{report['source']}, format {report['format']}: {report['problems']} problems"
+    yield f"{_errors_in(report)} errors"
+    if report["other_tasks"]:
+        yield f"{report['other_tasks']} rows of other tasks"
+    if "references" in report:
+        wrong, unjudged = report["failed_references"], report["references_without_verdict"]
+        yield f"{len(wrong)} of {report['references']} references do not pass"
+        if unjudged:
+            yield f"{len(unjudged)} have no verdict"
 
 
 def _table(
