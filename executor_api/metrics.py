@@ -1,7 +1,7 @@
 """Prometheus metrics of the service, of one process or of all its worker processes together.
 
 ``prometheus_client`` keeps the values in files where ``PROMETHEUS_MULTIPROC_DIR`` names a
-directory as it is first imported; ``supervisor`` sets that for worker processes.
+directory as it is first imported; ``workers`` sets that for worker processes.
 """
 
 import os

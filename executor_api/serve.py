@@ -24,7 +24,7 @@ from executor_api.connections import Connection
 from executor_api.execution import Executor
 from executor_api.sandbox.runtime import RuntimeUnavailable
 from executor_api.settings import Settings
-from executor_api.workers import Ready, Supervisor
+from executor_api.workers import Ready, WorkerProcesses
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ def serve(settings: Settings) -> int:
         if settings.workers == 1:
             return _run(settings, listener, lambda ready: announce(ready, listener))
         shares = [settings.share(worker) for worker in range(settings.workers)]
-        return Supervisor(_work, listener, shares, announce).run()
+        return WorkerProcesses(_work, listener, shares, announce).run()
 
 
 def _work(settings: Settings, listener: socket.socket, ready: Callable[[Ready], None]) -> int:

@@ -84,7 +84,7 @@ class _Worker:
             os.kill(self.process.pid, number)
 
 
-class Supervisor:
+class WorkerProcesses:
     """Runs one worker for each of ``shares``."""
 
     def __init__(

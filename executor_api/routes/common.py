@@ -1,14 +1,16 @@
-"""What the routes that run programs share: how they refuse, and how they notice a caller leave."""
+"""What the routes that run programs share: whose key a request has, how they refuse, and how they
+notice a caller leave."""
 
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
+from executor_api.auth import authenticate
 from executor_api.body import glimpse
 from executor_api.execution import BadRequest, Executor, TooMuchWork
 from executor_api.scheduler import (
@@ -20,6 +22,9 @@ from executor_api.scheduler import (
     Stopping,
 )
 from executor_api.turns import NoTurn
+
+Key = Annotated[str, Depends(authenticate)]
+"""The name of the key that came with a request."""
 
 T = TypeVar("T")
 

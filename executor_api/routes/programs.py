@@ -3,16 +3,15 @@
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from executor_api.auth import authenticate
 from executor_api.body import parse
 from executor_api.execution import Executor, Ticket, abandon, as_completed
 from executor_api.request_log import CutShort
-from executor_api.routes.common import ERRORS, refusals, while_connected
+from executor_api.routes.common import ERRORS, Key, refusals, while_connected
 from executor_api.scheduler import Scheduler, Stopping
 from executor_api.wire import (
     ExecuteRequest,
@@ -23,7 +22,6 @@ from executor_api.wire import (
 
 router = APIRouter(tags=["programs"])
 
-Key = Annotated[str, Depends(authenticate)]
 NDJSON = "application/x-ndjson"
 M = TypeVar("M", bound=ExecuteRequest | TraceRequest)
 

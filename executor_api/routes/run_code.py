@@ -4,11 +4,8 @@
 served here.
 """
 
-from typing import Annotated
+from fastapi import APIRouter, HTTPException, Request, Response
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
-
-from executor_api.auth import authenticate
 from executor_api.body import parse
 from executor_api.execution import Executor
 from executor_api.fusion import (
@@ -19,11 +16,9 @@ from executor_api.fusion import (
     respond,
     submit,
 )
-from executor_api.routes.common import ERRORS, UNAUTHENTICATED, refusals, while_connected
+from executor_api.routes.common import ERRORS, UNAUTHENTICATED, Key, refusals, while_connected
 
 router = APIRouter(tags=["sandbox-fusion"])
-
-Key = Annotated[str, Depends(authenticate)]
 
 _SCHEMA = RunCodeRequest.model_json_schema()
 _BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}}
