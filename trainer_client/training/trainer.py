@@ -119,9 +119,9 @@ class CodeRLPlusTrainer(GRPOTrainer):
             self._tracing = None
         self._in_loop(self.code_reward.aclose()).result(CLOSE_SECONDS)
 
-    # The overrides of TRL's methods: two for the order of things within a step, ``log`` for exact
-    # means of an evaluation, whose batches are not equally long.
-    # tests/trainer_client/test_trainer.py guards what they take, return and rely on.
+    # The two overrides of TRL's methods: the first puts questions into the batch, the second sends
+    # programs off as they end. tests/trainer_client/test_trainer.py guards what they take, return
+    # and rely on.
     def _generate_and_score_completions(self, inputs: Batch) -> dict[str, Any]:
         asking = self.alignment if self.model.training else None
         batch = list(inputs)
@@ -143,6 +143,8 @@ class CodeRLPlusTrainer(GRPOTrainer):
     def _generate_batch(self, batch: Batch) -> dict[str, Any]:
         """TRL's method; in ``same_step`` the questions are appended to ``batch`` itself."""
         self._batch = batch
+        if not self._metrics["eval"]:  # TRL has logged and cleared those of the last evaluation
+            self._evaluated = []
         output: dict[str, Any] = super()._generate_and_score_completions(batch)
         waited, scored = self.code_reward.take_waited(), self.code_reward.take_scored()
         self._rollouts += [one.rollout for one in scored if one.rollout is not None]
@@ -150,8 +152,14 @@ class CodeRLPlusTrainer(GRPOTrainer):
             self.costs.waited(waited)
             self._keep_samples(scored)
         else:
-            self._evaluated += [Scored(one.reward, one.verdict) for one in scored]
+            self._weigh_alike(scored)
         return output
+
+    def _weigh_alike(self, scored: list[Scored]) -> None:
+        """TRL's mean of an evaluation is that of its batches, which are not equally long."""
+        self._evaluated += [Scored(one.reward, one.verdict) for one in scored]
+        exact = code_metrics(gather_object(self._evaluated))
+        self._metrics["eval"].update({name: [value] for name, value in exact.items()})
 
     def _generate(self, prompts: list[Any]) -> Any:
         """Generate, and have each program judged as soon as it is there.
@@ -297,13 +305,6 @@ class CodeRLPlusTrainer(GRPOTrainer):
                 prompt, add_generation_prompt=True, return_dict=False
             )
         return len(ids) <= alignment.config.max_prompt_tokens
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if not self.model.training and self._evaluated:
-            for name, value in code_metrics(gather_object(self._evaluated)).items():
-                self._metrics["eval"][name] = [value]
-            self._evaluated = []
-        super().log(logs, start_time)
 
     def note(self, name: str, value: float) -> None:
         """Log a number with the metrics of this training step."""
