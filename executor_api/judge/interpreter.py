@@ -20,7 +20,8 @@ from executor_api.judge import host
 from executor_api.judge.expressions import Break, Continue, Expressions
 from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
-from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, Work, root
+from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, Work
+from executor_api.judge.syntax import arguments_of, root
 
 __all__ = ["AssertionFailed", "Interpreter"]
 
@@ -111,12 +112,11 @@ class Interpreter(Expressions):
             return False
         if self._lookup(root(node)) is not None:  # the candidate, on arguments it is given
             return False
-        arguments = [*node.args, *(k.value for k in node.keywords)]
         return any(
             isinstance(inner, ast.Call)
             and self._is_rooted(inner)
             and root(inner) not in self._program.classes
-            for argument in arguments
+            for argument in arguments_of(node)
             for inner in ast.walk(argument)
         )
 

@@ -15,6 +15,7 @@ from executor_api.guest import codec
 from executor_api.judge import host
 from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
+from executor_api.judge.syntax import arguments_of, root
 
 __all__ = [
     "DEFERRED",
@@ -25,7 +26,6 @@ __all__ = [
     "Reference",
     "References",
     "Work",
-    "root",
 ]
 
 Key = tuple[int, ...]
@@ -175,15 +175,29 @@ class References(ABC):
 
     def _call_program(self, node: ast.Call, function: Reference) -> Any:
         target = self._call_target(function.node)
-        arguments = [*node.args, *(k.value for k in node.keywords)]
-        if target is None or not all(map(self._is_host_only, arguments)):
-            return Reference(self._inline(node))
+        given = self._given(node) if target else None
+        if target is None or given is None:
+            return Reference(self._inline_call(node, function))
+        return self._ask_call(node, target, given, None)
+
+    def _given(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]] | None:
+        """Return the arguments of a call as values; None where the guest has to evaluate one."""
+        arguments = arguments_of(node)
+        if not all(map(self._is_host_only, arguments)) or any(map(self._is_function, arguments)):
+            return None
         given = self._arguments(node, passed=True)
         if given is DEFERRED:
             raise Unsupported("a call that depends on an answer")
-        if any(map(callable, (*given[0], *given[1].values()))):
-            return Reference(self._inline(node))  # ``f(x, int)``: the guest has that name too
-        return self._ask_call(node, target, given, None)
+        values, keywords = given
+        return values, keywords
+
+    def _is_function(self, node: ast.expr) -> bool:
+        """``f(x, int)``: not plain data, and the guest has that name too. Told without evaluating,
+        which is for once: ``f(xs.pop(), int)``."""
+        if isinstance(node, ast.Name):
+            found = self._lookup(node.id)
+            return found is not None and callable(found[0])
+        return isinstance(node, ast.Lambda)
 
     def _call_target(self, node: ast.expr) -> str | None:
         """Name a function, or a method on a fresh instance, as a call test does."""
@@ -234,26 +248,30 @@ class References(ABC):
             raise Unsupported("a function of the program's as a value")
         return self._ask_expression(node, made)
 
-    def _ask_expression(self, node: ast.expr, expression: ast.expr) -> Any:
+    def _ask_expression(
+        self, node: ast.expr, expression: ast.expr, materialize: str | None = None
+    ) -> Any:
         source = ast.unparse(expression)
         self._spend(len(source) >> 4)
-        return self._calls.ask(self._key(node), lambda: {"kind": "eval", "expression": source})
+        form = {"kind": "eval", "expression": source}
+        if materialize is not None:
+            form["materialize"] = materialize
+        return self._calls.ask(self._key(node), lambda: form)
 
     def _key(self, node: ast.expr) -> Key:
         return (id(node), *self._turns)
 
     def _ask_materialized(self, name: str, inner: ast.Call, callee: Reference) -> Any:
         target = self._call_target(callee.node)
-        arguments = [*inner.args, *(k.value for k in inner.keywords)]
-        if target is not None and all(map(self._is_host_only, arguments)):
-            given = self._arguments(inner, passed=True)
-            if given is DEFERRED:
-                raise Unsupported("a call that depends on an answer")
-            return self._ask_call(inner, target, given, name)
-        source = ast.unparse(self._inline(inner))
-        self._spend(len(source) >> 4)
-        form = {"kind": "eval", "expression": source, "materialize": name}
-        return self._calls.ask(self._key(inner), lambda: form)
+        given = self._given(inner) if target else None
+        if target is None or given is None:
+            return self._ask_expression(inner, self._inline_call(inner, callee), name)
+        return self._ask_call(inner, target, given, name)
+
+    def _inline_call(self, node: ast.Call, callee: Reference) -> ast.expr:
+        """As ``_inline``, of a call whose callee is evaluated already."""
+        arguments, keywords = map(self._inline_field, (node.args, node.keywords))
+        return ast.copy_location(ast.Call(callee.node, arguments, keywords), node)
 
     def _inline(self, node: ast.expr) -> ast.expr:
         """Return ``node`` with everything the host knows written as literals."""
@@ -313,8 +331,7 @@ class References(ABC):
     def _lend(self, node: ast.Call, values: list[Any]) -> None:
         """Remember the test code's own containers that a call got: the program has copies, so
         what it did to them does not show here, and no assertion may look."""
-        arguments = [*node.args, *(k.value for k in node.keywords)]
-        if not any(isinstance(n, ast.Name) for a in arguments for n in ast.walk(a)):
+        if not any(isinstance(n, ast.Name) for a in arguments_of(node) for n in ast.walk(a)):
             return
         self._remember(values)
 
@@ -364,10 +381,3 @@ def _bound_within(node: ast.AST) -> set[str]:
     return parameters | {
         n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
     }
-
-
-def root(node: ast.expr) -> str:
-    """Return the name that a chain of attributes, calls and items starts from, or ``""``."""
-    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""

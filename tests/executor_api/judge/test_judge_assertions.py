@@ -43,8 +43,8 @@ def call(function: str, *args: Any, materialize: str | None = None, **kwargs: An
     }
 
 
-def evaluate(expression: str) -> Any:
-    return {"kind": "eval", "expression": expression}
+def evaluate(expression: str, **materialize: str) -> Any:
+    return {"kind": "eval", "expression": expression, **materialize}
 
 
 PAIR = "class Pair:\n    pass\n"
@@ -86,6 +86,18 @@ CALLS: list[tuple[str, str, list[Any]]] = [
     ("assert f(x, int) == 1", "", [evaluate("f(x, int)")]),
     ("assert f(1, int) == 1", "", [evaluate("f(1, int)")]),
     ("assert f(lambda x: x + 1) == 1", "", [evaluate("f(lambda x: x + 1)")]),
+    ("assert list(f(2, int)) == [1]", "", [evaluate("f(2, int)", materialize="list")]),
+    ("assert sorted(f(2, key=len)) == [1]", "", [evaluate("f(2, key=len)", materialize="sorted")]),
+    ("assert sum(f(2, key=len)) == 1", "", [evaluate("f(2, key=len)", materialize="iterated")]),
+    ("assert any(x for x in f(2, int))", "", [evaluate("f(2, int)", materialize="iterated")]),
+    ("xs = [1, 2]\nassert f(xs.pop(), int) == 1", "", [evaluate("f((2), int)")]),
+    ("xs = [1, 2]\nassert f(int, k=xs.pop()) == 1", "", [evaluate("f(int, k=(2))")]),
+    ("xs = [1, 2]\nassert Pair(xs.pop()).get() == 1", PAIR, [evaluate("Pair((2)).get()")]),
+    (
+        "xs = [1, 2]\nassert set(Pair(xs.pop()).get(0)) == {1}",
+        PAIR,
+        [evaluate("Pair((2)).get(0)", materialize="set")],
+    ),
     ("assert LIMIT == 5", "", [evaluate("LIMIT")]),
     ("assert Pair(1, 2).a == 1", PAIR, [evaluate("Pair(1, 2).a")]),
     ("assert f(g(1)) == 1", "", [evaluate("f(g(1))")]),
@@ -163,6 +175,8 @@ SANDBOXED = [
     "def t(*args):\n    assert f(args)\nt(1)",
     "def t(a):\n    assert f(a)\nt()",
     "from math import dist\nassert f(dist)",
+    "from math import gcd\nassert f(gcd) == 1",
+    "kind = int\nassert list(f(kind)) == [1]",
     "import math as m\nassert m.dist([1], [2]) == f(1)",
     "assert sorted(f(1), key=lambda x, y=1: y) == [1]",
     "assert {**{}, 'a': f(1)}['a'] == 1",
