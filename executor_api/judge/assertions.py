@@ -19,6 +19,7 @@ from executor_api.judge import host
 from executor_api.judge.interpreter import AssertionFailed, Interpreter
 from executor_api.judge.literals import parse_python
 from executor_api.judge.references import DEFERRED, Key, Program, Work
+from executor_api.judge.syntax import free_names
 from executor_api.judge.verdicts import Failure, call_failure
 from executor_api.observation import End, Observation, Outcome
 from executor_api.wire import Verdict
@@ -186,8 +187,7 @@ def _attempt(code: str, tree: ast.Module, program: Program, work: Work) -> Conve
 def _builtins_alone(tree: ast.Module) -> set[str]:
     """The builtins that the test code names, where it names nothing else that could be the
     program's."""
-    bound = _bound(tree)
-    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - bound
+    used = free_names(tree)
     names = used & set(dir(builtins))
     return set() if used - names - host.MODULES else names
 
@@ -195,18 +195,3 @@ def _builtins_alone(tree: ast.Module) -> set[str]:
 def _defines(program_code: str, name: str) -> bool:
     """Whether the program has such a function or class at its top level."""
     return re.search(rf"^(?:def|class)[ \t]+{name}\b", program_code, re.M) is not None
-
-
-def _bound(tree: ast.Module) -> set[str]:
-    """Every name that the test code itself binds, wherever."""
-    bound: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            bound.add(node.arg)
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            bound.add(node.name)
-        elif isinstance(node, ast.alias):
-            bound.add(node.asname or node.name)
-    return bound

@@ -290,9 +290,10 @@ class Expressions(References):
         names = [argument.arg for argument in node.args.args]
         if len(names) != len(list(ast.walk(node.args))) - 1 or not self._is_host_only(node):
             raise Unsupported("such a lambda")
+        scopes = self._scopes
 
         def call(*values: Any) -> Any:
-            with self._scope(dict(zip(names, values, strict=True))):
+            with self._within([*scopes, dict(zip(names, values, strict=True))]):
                 return self._plain(node.body)
 
         return host.HostFunction(call)
@@ -308,7 +309,7 @@ class Expressions(References):
     def _comprehension(self, node: Any) -> Any:
         parts = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         rows: list[list[Any]] = []
-        with self._scope({}):
+        with self._within([*self._scopes, {}]):
             complete = self._generate(node.generators, parts, rows)
         if not complete:
             return DEFERRED
@@ -350,7 +351,7 @@ class Expressions(References):
         """Over an answer: it must wait for the second run, so nothing in it may ask for more."""
         inner = [*parts, *(g.iter for g in generators[1:]), *(c for g in generators for c in g.ifs)]
         bound = {n.id for g in generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
-        with self._scope(dict.fromkeys(bound, DEFERRED)):
+        with self._within([*self._scopes, dict.fromkeys(bound, DEFERRED)]):
             if not all(map(self._is_host_only, inner)):
                 raise Unsupported("calls that depend on an answer")
         return False

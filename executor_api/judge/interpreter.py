@@ -242,17 +242,16 @@ class Interpreter(Expressions):
         return self._body(function, local, id(node))
 
     def _body(self, function: Function, local: dict[str, Any], place: int) -> Any:
-        outer, self._scopes = self._scopes, [*function.scopes, local]
         self._turns.append(place)
         self._depth += 1
         try:
-            self._block(function.body)
+            with self._within([*function.scopes, local]):
+                self._block(function.body)
         except _Return as result:
             return result.value
         finally:
             self._depth -= 1
             self._turns.pop()
-            self._scopes = outer
         return None
 
 

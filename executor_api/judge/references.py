@@ -15,7 +15,7 @@ from executor_api.guest import codec
 from executor_api.judge import host
 from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
-from executor_api.judge.syntax import arguments_of, root
+from executor_api.judge.syntax import arguments_of, free_names, root
 
 __all__ = [
     "DEFERRED",
@@ -150,28 +150,29 @@ class References(ABC):
         found = self._lookup(name)
         return found is None or isinstance(found[0], Reference)
 
-    def _is_host_only(self, node: ast.AST) -> bool:
-        """Whether nothing in ``node`` needs the program. Names bound inside count as the host's."""
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return all(map(self._is_hosts, names - _bound_within(node)))
+    def _is_host_only(self, node: ast.AST, seen: set[int] | None = None) -> bool:
+        """Whether nothing in ``node`` needs the program, nor in any function that it reaches."""
+        known = set() if seen is None else seen
+        return all(self._is_hosts(name, known) for name in free_names(node))
 
-    def _is_hosts(self, name: str) -> bool:
-        if self._is_programs(name):
-            return False
+    def _is_hosts(self, name: str, seen: set[int]) -> bool:
         found = self._lookup(name)
-        if found is None or not isinstance(found[0], Function):
-            return True
+        if found is None or isinstance(found[0], Reference):
+            return False
         function = found[0]
-        with self._scope(dict.fromkeys([name, *function.parameters])):
-            return all(map(self._is_host_only, function.body))
+        if not isinstance(function, Function) or id(function) in seen:
+            return True
+        seen.add(id(function))
+        with self._within([*function.scopes, dict.fromkeys(function.parameters)]):
+            return self._is_host_only(ast.Module(function.body, []), seen)
 
     @contextmanager
-    def _scope(self, names: dict[str, Any]) -> Iterator[None]:
-        self._scopes.append(names)
+    def _within(self, scopes: list[dict[str, Any]]) -> Iterator[None]:
+        outer, self._scopes = self._scopes, scopes
         try:
             yield
         finally:
-            self._scopes.pop()
+            self._scopes = outer
 
     def _call_program(self, node: ast.Call, function: Reference) -> Any:
         target = self._call_target(function.node)
@@ -308,8 +309,7 @@ class References(ABC):
 
     def _inline_scope(self, node: ast.expr) -> ast.expr:
         """A lambda or comprehension goes as it is, if it needs none of the test code's names."""
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        for name in names - _bound_within(node):
+        for name in free_names(node):
             found = self._lookup(name)
             if found is not None and host.BUILTINS.get(name) is not found[0]:
                 raise Unsupported("a function over the test code's own names")
@@ -372,12 +372,3 @@ class References(ABC):
         if type(value) is dict:
             return any(map(self._holds_lent, value.values()))
         return type(value) in (list, tuple) and any(map(self._holds_lent, value))
-
-
-def _bound_within(node: ast.AST) -> set[str]:
-    """Return the names that ``node`` itself binds: targets, parameters."""
-    inside = list(ast.walk(node))
-    parameters = {n.arg for n in inside if isinstance(n, ast.arg)}
-    return parameters | {
-        n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }

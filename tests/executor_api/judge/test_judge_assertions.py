@@ -80,6 +80,32 @@ CALLS: list[tuple[str, str, list[Any]]] = [
     ("s = Solution()\nassert s.f(1) == 2", SOLUTION, [call("Solution.f", 1)]),
     ("assert Solution().f([1]) == 2", SOLUTION, [call("Solution.f", [1])]),
     ("def make(n):\n    return [n] * n\nassert f(make(2)) == 1", "", [call("f", [2, 2])]),
+    ("def make():\n    d = 3\n    return d\nassert f(make()) == 3", "", [call("f", 3)]),
+    ("def make(g):\n    return g + 1\nassert f(make(2)) == 3", "", [call("f", 3)]),
+    ("def make():\n    f = 3\n    return f\nassert f(make()) == 3", "", [call("f", 3)]),
+    (
+        "def make(n):\n    def twice(k):\n        return k * 2\n    return twice(n)\n"
+        "assert f(make(2)) == 3",
+        "",
+        [call("f", 4)],
+    ),
+    (
+        "def make():\n    from math import gcd\n    x: Row = gcd(4, 6)\n    return x\n"
+        "assert f(make()) == 3",
+        "",
+        [call("f", 2)],
+    ),
+    (
+        "def odd(n):\n    return n > 0 and even(n - 1)\n"
+        "def even(n):\n    return n == 0 or odd(n - 1)\nassert f(even(4)) == 3",
+        "",
+        [call("f", True)],
+    ),
+    (
+        "def make():\n    return n\nn = 2\ndef check(n):\n    assert n(make()) == 3\ncheck(f)",
+        "",
+        [call("f", 2)],
+    ),
     ("if __name__ == '__main__':\n    assert f(1)", "", [call("f", 1)]),
     ("assert f(Pair(5, 24)) == 1", PAIR, [evaluate("f(Pair(5, 24))")]),
     ("n = [1]\nassert f(Pair(n, 2), 3) == 1", PAIR, [evaluate("f(Pair(([1]), 2), 3)")]),
@@ -111,6 +137,22 @@ def test_converts_to(code: str, program: str, guest_tests: list[Any]) -> None:
     assert conversion.guest_tests == guest_tests
     assert conversion.trust == "high"
 
+
+NEEDING_THE_PROGRAM = [
+    "def ok(x):\n    ys = [g for g in [1]]\n    return g(x)",
+    "def ok(x):\n    ys = sorted([1], key=lambda g: g)\n    return g(x)",
+    "def ok(x):\n    def inner(g):\n        return g\n    return g(x)",
+    "def ok(x):\n    def inner():\n        g = 1\n    return g(x)",
+    "def ok(x):\n    from solution import g\n    return g(x)",
+    "y = 1\ndef ok(x):\n    from solution import g as y\n    return y(x)",
+    "def ok(x):\n    g = 1\n    def inner():\n        global g\n        return g\n    return x",
+    "def ok(x, key=lambda g: g):\n    return g(x)",
+    "def ok(x):\n    return [g for g in g(x)]",
+    "def ok(x):\n    def inner(y=g(1)):\n        g = 1\n    return x",
+    "def first(g):\n    return second(g)\ndef second(y):\n    return g(y)\n"
+    "def ok(x):\n    return first(x)",
+]
+"""Functions whose every name is bound somewhere, if not where it is used."""
 
 DEFINITIONS = "class Stack: ...\nclass Registry: ...\ndef known(x): ...\n"
 SANDBOXED = [
@@ -177,6 +219,12 @@ SANDBOXED = [
     "from math import dist\nassert f(dist)",
     "from math import gcd\nassert f(gcd) == 1",
     "kind = int\nassert list(f(kind)) == [1]",
+    *(f"{body}\nassert all(ok(x) for x in f(3))" for body in NEEDING_THE_PROGRAM),
+    "assert all([g for g in [1]] and g(x) for x in f(3))",
+    "assert all((lambda g: g)(x) == g(x) for x in f(3))",
+    "assert sorted(f(3), key=lambda x: [g for g in [x]] and g(x)) == [1]",
+    "def ok(x):\n    return g(x)\ndef check(g):\n    assert all(ok(x) for x in f(3))\ncheck(1)",
+    "y = 1\nassert f(3, lambda x: (lambda y: y)(x) + y) == 1",
     "import math as m\nassert m.dist([1], [2]) == f(1)",
     "assert sorted(f(1), key=lambda x, y=1: y) == [1]",
     "assert {**{}, 'a': f(1)}['a'] == 1",
@@ -338,6 +386,19 @@ JUDGED: list[tuple[str, list[Any], bool]] = [
     ("assert ' '.join(w.title() for w in f(1)) == 'A B'", [["a", "b"]], True),
     ("assert sum(f(i) for i in range(3)) == 6", [1, 2, 3], True),
     ("assert [f(i) for i in range(2)] == [0, 1]", [0, 1], True),
+    (
+        "n = 1\nkey = lambda x: n * x\n"
+        "def check(n):\n    assert sorted(f(1), key=key) == [1, 2]\ncheck(-1)",
+        [[2, 1]],
+        True,
+    ),
+    (
+        "n = 1\ndef scaled(x):\n    m = n * x\n    return m\n"
+        "def check(n):\n    assert f(scaled(2)) == scaled(2)\ncheck(-1)",
+        [2],
+        True,
+    ),
+    ("def ok(x):\n    y = x + 1\n    return y > 1\nassert all(ok(x) for x in f(1))", [[1]], True),
 ]
 
 
