@@ -2,11 +2,12 @@
 
 import ast
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from executor_api.judge import host
+from executor_api.judge.certain import is_certain, passes_on
 from executor_api.judge.host import Unsupported
 from executor_api.judge.references import DEFERRED, Function, Reference, References
 
@@ -288,8 +289,7 @@ class Expressions(References):
     def _lambda(self, node: ast.Lambda) -> host.HostFunction:
         """A function that a builtin may call on the host (``key=lambda pair: pair[0]``)."""
         names = [argument.arg for argument in node.args.args]
-        if len(names) != len(list(ast.walk(node.args))) - 1 or not self._is_host_only(node):
-            raise Unsupported("such a lambda")
+        self._check_waiting([node])
         scopes = self._scopes
 
         def call(*values: Any) -> Any:
@@ -352,9 +352,23 @@ class Expressions(References):
         inner = [*parts, *(g.iter for g in generators[1:]), *(c for g in generators for c in g.ifs)]
         bound = {n.id for g in generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
         with self._within([*self._scopes, dict.fromkeys(bound, DEFERRED)]):
-            if not all(map(self._is_host_only, inner)):
-                raise Unsupported("calls that depend on an answer")
+            self._check_waiting(inner)
         return False
+
+    def _check_waiting(self, nodes: Sequence[ast.AST]) -> None:
+        """Refuse code that waits for an answer and then might need more than the host."""
+        reached: dict[int, Function] = {}
+        if not all(self._is_host_only(node, reached) for node in nodes):
+            raise Unsupported("calls that depend on an answer")
+        bodies = [ast.Module(function.body, []) for function in reached.values()]
+        names = {function.name for function in reached.values()}
+        for tree in (*nodes, *bodies):
+            if passes_on(tree, names) or not all(map(self._is_certain, ast.walk(tree))):
+                raise Unsupported("code that the host might not run")
+
+    def _is_certain(self, node: ast.AST) -> bool:
+        known = type(node) in _EXPRESSIONS or isinstance(node, _IN_EXPRESSIONS)
+        return (known or not isinstance(node, ast.expr)) and is_certain(node)
 
     def _call(self, node: ast.Call, *, statement: bool) -> Any:
         if isinstance(node.func, ast.Attribute) and not self._is_guests(node.func):
@@ -457,6 +471,7 @@ def _has_identity(left: Any, right: Any) -> bool:
     return any(x is None or isinstance(x, bool | type) for x in (left, right))
 
 
+_IN_EXPRESSIONS = (ast.Call, ast.FormattedValue, ast.Starred)
 _DISPLAYS: dict[type[ast.expr], Callable[[list[Any]], Any]] = {
     ast.List: list,
     ast.Tuple: tuple,

@@ -32,6 +32,7 @@ __all__ = [
     "call",
     "compare",
     "is_callable",
+    "is_listed",
     "is_pure_method",
     "method",
     "module",
@@ -478,6 +479,12 @@ _ANY_PURE = frozenset().union(*(_PURE[kind] for kind in _PURE if kind is not ran
 def is_pure_method(name: str) -> bool:
     """Whether ``name`` is a listed method, of any type, that changes nothing."""
     return name in _ANY_PURE
+
+
+def is_listed(name: str) -> bool:
+    """Whether ``name`` is a method or a module's member, of any that test code may use."""
+    methods = (*_PURE.values(), *_MUTATORS.values())
+    return any(name in names for names in (*methods, *_FIXED_MODULES.values()))
 
 
 def method(owner: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:

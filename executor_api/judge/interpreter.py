@@ -77,6 +77,10 @@ class Interpreter(Expressions):
                 raise Unsupported(f"the statement {type(statement).__name__}")
             execute(self, statement)
 
+    def _is_certain(self, node: ast.AST) -> bool:
+        known = type(node) in _STATEMENTS if isinstance(node, ast.stmt) else True
+        return known and super()._is_certain(node)
+
     def _assert(self, node: ast.Assert) -> None:
         self.assertions += 1
         if self._only_programs_opinion(node.test):

@@ -150,21 +150,22 @@ class References(ABC):
         found = self._lookup(name)
         return found is None or isinstance(found[0], Reference)
 
-    def _is_host_only(self, node: ast.AST, seen: set[int] | None = None) -> bool:
-        """Whether nothing in ``node`` needs the program, nor in any function that it reaches."""
-        known = set() if seen is None else seen
-        return all(self._is_hosts(name, known) for name in free_names(node))
+    def _is_host_only(self, node: ast.AST, reached: dict[int, Function] | None = None) -> bool:
+        """Whether nothing in ``node`` needs the program, nor in any function of the test code's
+        that it reaches; these are added to ``reached``."""
+        functions = {} if reached is None else reached
+        return all(self._is_hosts(name, functions) for name in free_names(node))
 
-    def _is_hosts(self, name: str, seen: set[int]) -> bool:
+    def _is_hosts(self, name: str, reached: dict[int, Function]) -> bool:
         found = self._lookup(name)
         if found is None or isinstance(found[0], Reference):
             return False
         function = found[0]
-        if not isinstance(function, Function) or id(function) in seen:
+        if not isinstance(function, Function) or id(function) in reached:
             return True
-        seen.add(id(function))
+        reached[id(function)] = function
         with self._within([*function.scopes, dict.fromkeys(function.parameters)]):
-            return self._is_host_only(ast.Module(function.body, []), seen)
+            return self._is_host_only(ast.Module(function.body, []), reached)
 
     @contextmanager
     def _within(self, scopes: list[dict[str, Any]]) -> Iterator[None]:

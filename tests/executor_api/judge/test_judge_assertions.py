@@ -153,6 +153,46 @@ NEEDING_THE_PROGRAM = [
     "def ok(x):\n    return first(x)",
 ]
 """Functions whose every name is bound somewhere, if not where it is used."""
+NOT_FOR_THE_HOST = [
+    "f'{x:02d}' == '01'",
+    "f'{x!r}' == '1'",
+    "'%d' % x == '1'",
+    "f'{x}%d' % x == '1'",
+    "(y := x) == 1",
+    "x.format(1) == '1'",
+    "x.real == 1",
+    "x is y",
+    "x != ...",
+    "{**x} == {}",
+    "list(map(known, x)) == [1]",
+    "sorted(x, key=lambda *y: y) == [1]",
+    "sorted(x, key=lambda y: f'{y:2}') == [1]",
+    "sorts(x) == [1]",
+    "tries(x) == [1]",
+    "maps(x) == [1]",
+    "starred(x) == [1]",
+]
+HELPERS = """
+y = 1
+def known(x):
+    return x
+def sorts(x):
+    x.sort(key=lambda y: -y)
+    return x
+def tries(x):
+    try:
+        return int(x)
+    except ValueError:
+        return 0
+def maps(x):
+    def inner(y):
+        return y
+    return list(map(inner, x))
+def starred(x):
+    def inner(*y):
+        return y
+    return inner(x)
+"""
 
 DEFINITIONS = "class Stack: ...\nclass Registry: ...\ndef known(x): ...\n"
 SANDBOXED = [
@@ -251,6 +291,12 @@ SANDBOXED = [
     "assert f(1) == 1 + " + "1 + " * 5000 + "1",
     "assert " + "not " * 3000 + "f(1)",
 ]
+
+
+@pytest.mark.parametrize("expression", NOT_FOR_THE_HOST)
+@pytest.mark.parametrize("waits", ["all({} for x in f(3))", "max(f(3), key=lambda x: {})"])
+def test_tries_nothing_that_waits_for_an_answer(expression: str, waits: str) -> None:
+    assert convert(f"{HELPERS}assert {waits.format(expression)}", DEFINITIONS) is None
 
 
 @pytest.mark.parametrize("code", SANDBOXED, ids=range(len(SANDBOXED)))
