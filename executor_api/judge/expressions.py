@@ -153,15 +153,20 @@ class Expressions(References):
 
     def _iterated(self, node: ast.expr) -> Any:
         """As ``_plain``, of what is only iterated: of the program's it may be an iterator."""
+        method = node.func if isinstance(node, ast.Call) else None
+        if isinstance(method, ast.Attribute) and not self._is_guests(method):
+            return self._plain(node)
+        found = self._programs_call(node)
+        if found is None or getattr(found[1].node, "id", "") in self._program.classes:
+            return self._plain(node)
+        return self._ask_materialized(host.ITERATED, *found)
+
+    def _programs_call(self, node: ast.expr) -> tuple[ast.Call, Reference] | None:
+        """A call whose callee only the guest can evaluate."""
         if not isinstance(node, ast.Call) or not self._is_rooted(node):
-            return self._plain(node)
-        if isinstance(node.func, ast.Attribute) and not self._is_guests(node.func):
-            return self._plain(node)
+            return None
         callee = self._evaluate(node.func)
-        classes = self._program.classes
-        if not isinstance(callee, Reference) or getattr(callee.node, "id", "") in classes:
-            return self._plain(node)
-        return self._ask_materialized(host.ITERATED, node, callee)
+        return (node, callee) if isinstance(callee, Reference) else None
 
     def _passed(self, node: ast.expr) -> Any:
         """As ``_plain``, of what is handed on without a look at it."""
@@ -443,15 +448,10 @@ class Expressions(References):
         name = node.func.id if isinstance(node.func, ast.Name) else None
         if name not in host.MATERIALIZERS or function is not host.BUILTINS[name]:
             return None
-        if node.keywords or len(node.args) != 1 or not isinstance(node.args[0], ast.Call):
+        if node.keywords or len(node.args) != 1:
             return None
-        inner = node.args[0]
-        if not self._is_rooted(inner):
-            return None
-        callee = self._evaluate(inner.func)
-        if not isinstance(callee, Reference):
-            return None
-        return (self._ask_materialized(name, inner, callee),)
+        found = self._programs_call(node.args[0])
+        return (self._ask_materialized(name, *found),) if found else None
 
 
 def _string_keys(value: Any) -> dict[str, Any]:
