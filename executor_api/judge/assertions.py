@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from executor_api.judge import host
+from executor_api.judge import functions
+from executor_api.judge.bounds import TooLarge, Unsupported
 from executor_api.judge.interpreter import AssertionFailed, Interpreter
 from executor_api.judge.literals import parse_python
 from executor_api.judge.references import DEFERRED, Key, Program, Work
@@ -56,7 +57,7 @@ class _Collector:
 
     def ask(self, key: Key, form: Callable[[], dict[str, Any]]) -> Any:
         if len(self.guest_tests) >= _MAX_CALLS:
-            raise host.TooLarge(f"more than {_MAX_CALLS:,} calls")
+            raise TooLarge(f"more than {_MAX_CALLS:,} calls")
         self.places[key] = len(self.guest_tests)
         self.guest_tests.append(form())
         return DEFERRED
@@ -124,7 +125,7 @@ class Conversion:
             return stopped.failure
         except AssertionFailed as failed:
             return _wrong(f"{self._quote(failed.node)} fails: found {failed.found}")
-        except host.Unsupported as error:
+        except Unsupported as error:
             return Failure(Verdict.INVALID_VALUE, f"the answer cannot be checked: {error}")
         except _PYTHON_ERRORS as error:
             return _wrong(f"checking the answer raised {type(error).__name__}: {error}")
@@ -189,7 +190,7 @@ def _builtins_alone(tree: ast.Module) -> set[str]:
     program's."""
     used = free_names(tree)
     names = used & set(dir(builtins))
-    return set() if used - names - host.MODULES else names
+    return set() if used - names - functions.MODULES else names
 
 
 def _defines(program_code: str, name: str) -> bool:

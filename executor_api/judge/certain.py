@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from executor_api.judge import host
+from executor_api.judge import functions, methods
 
 __all__ = ["is_certain", "passes_on"]
 
@@ -17,19 +17,19 @@ def is_certain(node: ast.AST) -> bool:
     return check is None or check(node)
 
 
-def passes_on(tree: ast.AST, functions: set[str]) -> bool:
-    """Whether one of ``functions``, or of those that ``tree`` defines, is used otherwise than
+def passes_on(tree: ast.AST, names: set[str]) -> bool:
+    """Whether a function of ``names``, or of those that ``tree`` defines, is used otherwise than
     called: no builtin takes it."""
     nodes = list(ast.walk(tree))
     called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    names = functions | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    names = names | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     return any(
         isinstance(node, ast.Name) and node.id in names and id(node) not in called for node in nodes
     )
 
 
 def _attribute(node: ast.Attribute) -> bool:
-    return host.is_listed(node.attr)
+    return methods.is_listed(node.attr) or functions.is_member(node.attr)
 
 
 def _call(node: ast.Call) -> bool:
@@ -48,7 +48,7 @@ def _compare(node: ast.Compare) -> bool:
 def _is_unique(node: ast.expr) -> bool:
     if isinstance(node, ast.Constant):
         return node.value is None or isinstance(node.value, bool)
-    return isinstance(node, ast.Name) and isinstance(host.BUILTINS.get(node.id), type)
+    return isinstance(node, ast.Name) and isinstance(functions.BUILTINS.get(node.id), type)
 
 
 def _constant(node: ast.Constant) -> bool:

@@ -6,10 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from executor_api.judge import host
+from executor_api.judge import bounds, functions, methods, operators
+from executor_api.judge.bounds import Unsupported
 from executor_api.judge.certain import is_certain, passes_on
-from executor_api.judge.host import Unsupported
-from executor_api.judge.references import DEFERRED, Function, Reference, References
+from executor_api.judge.references import (
+    DEFERRED,
+    ITERATED,
+    ITERATING,
+    ITERATING_METHODS,
+    MATERIALIZERS,
+    VIEWS,
+    Function,
+    Reference,
+    References,
+)
 
 __all__ = ["Break", "Continue", "Expressions"]
 
@@ -60,7 +70,7 @@ class Expressions(References):
         self._consume(index)
         owner[index] = value
         if len(owner) & (len(owner) - 1) == 0 and type(owner) is dict:  # now and then
-            host.refuse_collisions(list(owner))
+            bounds.refuse_collisions(list(owner))
 
     def _decided(self, node: ast.expr) -> bool:
         value = self._plain(node)
@@ -128,7 +138,7 @@ class Expressions(References):
     def _check_hashed(self, items: list[Any]) -> None:
         """Charge for the hashes of ``items``, which Python keeps for no tuple."""
         self._consume(items)
-        host.refuse_collisions(items)
+        bounds.refuse_collisions(items)
 
     def _items(self, nodes: list[ast.expr], *, passed: bool = False, iterated: bool = False) -> Any:
         """Evaluate a list of expressions, stars unpacked; ``DEFERRED`` where any of them is.
@@ -159,7 +169,7 @@ class Expressions(References):
         found = self._programs_call(node)
         if found is None or getattr(found[1].node, "id", "") in self._program.classes:
             return self._plain(node)
-        return self._ask_materialized(host.ITERATED, *found)
+        return self._ask_materialized(ITERATED, *found)
 
     def _programs_call(self, node: ast.expr) -> tuple[ast.Call, Reference] | None:
         """A call whose callee only the guest can evaluate."""
@@ -187,7 +197,7 @@ class Expressions(References):
         return self._evaluate(node)
 
     def _datum(self, value: Any) -> Any:
-        if isinstance(value, Function | host.Module):
+        if isinstance(value, Function | functions.Module):
             raise Unsupported("a function in a container")
         return value
 
@@ -203,7 +213,7 @@ class Expressions(References):
 
     def _unary(self, node: ast.UnaryOp) -> Any:
         value = self._plain(node.operand)
-        return value if value is DEFERRED else host.unary(type(node.op).__name__, value)
+        return value if value is DEFERRED else operators.unary(type(node.op).__name__, value)
 
     def _binop(self, node: ast.BinOp) -> Any:
         return self._binary(node.op, self._plain(node.left), self._plain(node.right))
@@ -213,10 +223,10 @@ class Expressions(References):
             raise Unsupported("string formatting with %")
         if left is DEFERRED or right is DEFERRED:
             return DEFERRED
-        result = host.binary(type(operator).__name__, left, right)
+        result = operators.binary(type(operator).__name__, left, right)
         self._spend(_length(result))
         if isinstance(result, set | frozenset | dict):
-            host.refuse_collisions(list(result))
+            bounds.refuse_collisions(list(result))
         return result
 
     def _bool(self, node: ast.BoolOp) -> Any:
@@ -248,7 +258,7 @@ class Expressions(References):
             return DEFERRED
         self._consume(left)
         self._consume(right)
-        return host.compare(type(operator).__name__, left, right)
+        return operators.compare(type(operator).__name__, left, right)
 
     def _conditional(self, node: ast.IfExp) -> Any:
         test = self._plain(node.test)
@@ -291,7 +301,7 @@ class Expressions(References):
         self._consume(values)
         return "".join(map(str, values))
 
-    def _lambda(self, node: ast.Lambda) -> host.HostFunction:
+    def _lambda(self, node: ast.Lambda) -> functions.HostFunction:
         """A function that a builtin may call on the host (``key=lambda pair: pair[0]``)."""
         names = [argument.arg for argument in node.args.args]
         self._check_waiting([node])
@@ -301,13 +311,13 @@ class Expressions(References):
             with self._within([*scopes, dict(zip(names, values, strict=True))]):
                 return self._plain(node.body)
 
-        return host.HostFunction(call)
+        return functions.HostFunction(call)
 
     def _attribute(self, node: ast.Attribute) -> Any:
         if self._is_rooted(node.value):
             return Reference(self._inline(node))
         owner = self._plain(node.value)
-        if isinstance(owner, host.Module) and node.attr in owner.members:
+        if isinstance(owner, functions.Module) and node.attr in owner.members:
             return owner.members[node.attr]
         raise Unsupported(f"the attribute {node.attr}")
 
@@ -378,7 +388,7 @@ class Expressions(References):
     def _call(self, node: ast.Call, *, statement: bool) -> Any:
         if isinstance(node.func, ast.Attribute) and not self._is_guests(node.func):
             owner = self._plain(node.func.value)
-            if not isinstance(owner, host.Module):
+            if not isinstance(owner, functions.Module):
                 return self._method(node, node.func.attr, owner, statement=statement)
         function = self._evaluate(node.func)
         if isinstance(function, Reference):
@@ -391,13 +401,13 @@ class Expressions(References):
 
     def _is_guests(self, method: ast.Attribute) -> bool:
         """Whether the guest has to call this method. Views of a dict it could not send back."""
-        view_of_answer = method.attr in host.VIEWS and isinstance(method.value, ast.Call)
+        view_of_answer = method.attr in VIEWS and isinstance(method.value, ast.Call)
         return self._is_rooted(method) and not view_of_answer
 
     def _method(self, node: ast.Call, name: str, owner: Any, *, statement: bool) -> Any:
-        arguments = self._arguments(node, iterated=name in host.ITERATING_METHODS)
+        arguments = self._arguments(node, iterated=name in ITERATING_METHODS)
         if owner is DEFERRED or arguments is DEFERRED:
-            if statement or not host.is_pure_method(name):
+            if statement or not methods.is_pure(name):
                 raise Unsupported(f"the method {name} on an answer")
             return DEFERRED
         values, keywords = arguments
@@ -405,18 +415,18 @@ class Expressions(References):
             self._consume(value)
         if name in ("index", "count", "remove"):
             self._consume(owner)
-        result = host.method(owner, name, values, keywords)
+        result = methods.call(owner, name, values, keywords)
         self._spend(_length(owner) + _length(result))
         for grown in (owner, result):
             if isinstance(grown, set | frozenset | dict):
-                host.refuse_collisions(list(grown))
+                bounds.refuse_collisions(list(grown))
         return result
 
     def _call_host(self, node: ast.Call, function: Any) -> Any:
-        if not host.is_callable(function):
+        if not functions.is_callable(function):
             raise Unsupported("calling such a value")
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        iterating = name in host.ITERATING and function is host.BUILTINS[name]
+        iterating = name in ITERATING and function is functions.BUILTINS[name]
         arguments = self._arguments(node, iterated=iterating)
         if arguments is DEFERRED:
             return DEFERRED
@@ -424,7 +434,7 @@ class Expressions(References):
         if function is not len:
             for value in (*values, *keywords.values()):
                 self._consume(value)
-        result = host.call(function, values, keywords)
+        result = functions.call(function, values, keywords)
         self._spend(_length(result))
         return result
 
@@ -446,7 +456,7 @@ class Expressions(References):
         """``list(f(x))`` and its kin: let the guest apply the builtin, so that ``f`` may return
         an iterator. None where the call has another form."""
         name = node.func.id if isinstance(node.func, ast.Name) else None
-        if name not in host.MATERIALIZERS or function is not host.BUILTINS[name]:
+        if name not in MATERIALIZERS or function is not functions.BUILTINS[name]:
             return None
         if node.keywords or len(node.args) != 1:
             return None

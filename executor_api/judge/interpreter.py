@@ -16,9 +16,9 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from executor_api.judge import host
+from executor_api.judge import functions
+from executor_api.judge.bounds import Unsupported
 from executor_api.judge.expressions import Break, Continue, Expressions
-from executor_api.judge.host import Unsupported
 from executor_api.judge.literals import literal
 from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, Work
 from executor_api.judge.syntax import arguments_of, root
@@ -199,7 +199,7 @@ class Interpreter(Expressions):
 
     def _import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._scopes[-1][alias.asname or alias.name] = host.module(alias.name, self._rng)
+            self._scopes[-1][alias.asname or alias.name] = functions.module(alias.name, self._rng)
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         if node.module == "typing" and not node.level:
@@ -207,7 +207,7 @@ class Interpreter(Expressions):
         if node.module == "solution" and not node.level:
             self._import_program(node.names)
             return
-        members = host.module(node.module or "", self._rng).members
+        members = functions.module(node.module or "", self._rng).members
         for alias in node.names:
             if node.level or alias.name not in members:
                 raise Unsupported(f"importing {alias.name}")

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from executor_api.guest import codec
-from executor_api.judge import host
-from executor_api.judge.host import Unsupported
+from executor_api.judge import bounds, functions
+from executor_api.judge.bounds import TooLarge, Unsupported
 from executor_api.judge.literals import literal
 from executor_api.judge.syntax import arguments_of, free_names, root
 
 __all__ = [
     "DEFERRED",
+    "ITERATED",
+    "ITERATING",
+    "ITERATING_METHODS",
+    "MATERIALIZERS",
+    "VIEWS",
     "Calls",
     "Function",
     "Key",
@@ -30,6 +35,20 @@ __all__ = [
 
 Key = tuple[int, ...]
 """A call's place: the id of its syntax node, then the loop turns around it."""
+
+VIEWS = frozenset({"items", "keys", "values"})
+"""Methods whose result is not plain data, so that the host must call them."""
+
+MATERIALIZERS = frozenset({"list", "tuple", "set", "sorted"})
+"""Builtins that the guest can apply to what a call returned, iterators included."""
+
+ITERATED = "iterated"
+"""Instead of one of these: the guest lists what is not plain and can be iterated."""
+ITERATING = frozenset(
+    ["all", "any", "dict", "enumerate", "filter", "frozenset", "map", "max", "min", "sum", "zip"]
+)
+"""Builtins that do nothing with such an argument but iterate."""
+ITERATING_METHODS = frozenset({"extend", "issubset", "issuperset", "join", "union", "update"})
 
 _BUDGET = 500_000
 _PROGRAM_BUDGET = 20_000_000
@@ -124,7 +143,7 @@ class References(ABC):
         self._budget -= amount
         self._work.left -= amount
         if self._budget < 0 or self._work.left < 0:
-            raise host.TooLarge("more work than the host does for one test")
+            raise TooLarge("more work than the host does for one test")
 
     def _lookup(self, name: str) -> tuple[Any] | None:
         """Return what a name stands for on the host, or None where it is the program's."""
@@ -133,10 +152,10 @@ class References(ABC):
                 return (scope[name],)
         if name in self._program.shadows:
             return None
-        if name in host.BUILTINS:
-            return (host.BUILTINS[name],)
-        if name in host.MODULES:
-            return (host.module(name, self._rng),)
+        if name in functions.BUILTINS:
+            return (functions.BUILTINS[name],)
+        if name in functions.MODULES:
+            return (functions.module(name, self._rng),)
         if name in _PYTHON_BUILTINS:
             raise Unsupported(f"the builtin {name}")
         return None
@@ -153,8 +172,8 @@ class References(ABC):
     def _is_host_only(self, node: ast.AST, reached: dict[int, Function] | None = None) -> bool:
         """Whether nothing in ``node`` needs the program, nor in any function of the test code's
         that it reaches; these are added to ``reached``."""
-        functions = {} if reached is None else reached
-        return all(self._is_hosts(name, functions) for name in free_names(node))
+        known = {} if reached is None else reached
+        return all(self._is_hosts(name, known) for name in free_names(node))
 
     def _is_hosts(self, name: str, reached: dict[int, Function]) -> bool:
         found = self._lookup(name)
@@ -220,7 +239,7 @@ class References(ABC):
         materialize: str | None,
     ) -> Any:
         values, keywords = given
-        self._spend(host.size([*values, *keywords.values()]))
+        self._spend(bounds.size([*values, *keywords.values()]))
         if self._calls.collecting:
             self._lend(node, [*values, *keywords.values()])
 
@@ -304,7 +323,7 @@ class References(ABC):
         value = found[0]
         if isinstance(value, Reference):
             return value.node
-        if host.BUILTINS.get(node.id) is value:
+        if functions.BUILTINS.get(node.id) is value:
             return node
         return self._as_source(self._given_away(value))
 
@@ -312,7 +331,7 @@ class References(ABC):
         """A lambda or comprehension goes as it is, if it needs none of the test code's names."""
         for name in free_names(node):
             found = self._lookup(name)
-            if found is not None and host.BUILTINS.get(name) is not found[0]:
+            if found is not None and functions.BUILTINS.get(name) is not found[0]:
                 raise Unsupported("a function over the test code's own names")
         return node
 
@@ -326,7 +345,7 @@ class References(ABC):
         source = literal(value, _MAX_SOURCE)
         self._spend(len(source) >> 4)
         if len(source) >= _MAX_SOURCE:
-            raise host.TooLarge("an argument too large to write out")
+            raise TooLarge("an argument too large to write out")
         return ast.Name(f"({source})", ast.Load())  # unparse prints a name as it stands
 
     def _lend(self, node: ast.Call, values: list[Any]) -> None:
@@ -361,9 +380,9 @@ class References(ABC):
 
     def _consume(self, value: Any) -> None:
         """Charge for looking at all of ``value``; refuse what a call may have changed."""
-        if isinstance(value, Function | Reference | host.Module):
+        if isinstance(value, Function | Reference | functions.Module):
             raise Unsupported("a function as a value")
-        self._spend(host.size(value))
+        self._spend(bounds.size(value))
         if self._lent and self._holds_lent(value):
             raise Unsupported("a value that the program may have changed")
 
