@@ -21,7 +21,6 @@ __all__ = [
     "HostFunction",
     "Module",
     "call",
-    "check_draws",
     "is_callable",
     "is_member",
     "module",
@@ -198,7 +197,7 @@ def call(function: Any, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         raise Unsupported("calling such a value")
     bounds.check_ints((*arguments, *keywords.values()))
     if isinstance(getattr(function, "__self__", None), random.Random):
-        check_draws(keywords)
+        _check_draws(keywords)
     _check_seeded(function, [*arguments, *keywords.values()])
     return _callable(function)(*arguments, **keywords)
 
@@ -210,7 +209,7 @@ def _check_seeded(function: Any, given: list[Any]) -> None:
         raise Unsupported("randomness without a seed")
 
 
-def check_draws(keywords: dict[str, Any]) -> None:
+def _check_draws(keywords: dict[str, Any]) -> None:
     """``random.choices(…, k=10**10)``; a sample is never larger than what it is taken from."""
     if isinstance(draws := keywords.get("k"), int):
         bounds.check_length(draws)

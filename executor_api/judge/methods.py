@@ -60,7 +60,7 @@ def call(owner: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) 
     if name == "join" and len(arguments) == 1:
         bounds.check_length(len(owner) * len(list(arguments[0])))
     if kind is random.Random:
-        functions.check_draws(keywords)
+        return functions.call(getattr(owner, name), arguments, keywords)
     if kind in (set, frozenset):
         for items in arguments:
             bounds.refuse_collisions(list(items) if isinstance(items, Iterable) else [])

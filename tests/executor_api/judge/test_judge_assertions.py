@@ -234,6 +234,7 @@ SANDBOXED = [
     "def check(a):\n    assert len(a) == 1\nxs = [3, 1]\nf(xs)\ncheck(xs)",
     "import random\nx = random.Random().random()\nassert f(x) == x",
     "import random\nrandom.seed()\nx = random.random()\nassert f(x) == x",
+    "import random\nr = random.Random(5)\nr.seed()\nx = r.random()\nassert f(x) == x",
     "import random\nrandom.seed(None)\nx = random.random()\nassert f(x) == x",
     "out = []\nout.append(f(1))\nassert out == [1]",
     "out = {}\nout['a'] = f(1)\nassert out == {'a': 1}",
