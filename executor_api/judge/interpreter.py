@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from executor_api.judge import functions
+from executor_api.judge.bindings import Break, Continue
 from executor_api.judge.bounds import Unsupported
-from executor_api.judge.expressions import Break, Continue, Expressions
+from executor_api.judge.expressions import Expressions
 from executor_api.judge.literals import literal
 from executor_api.judge.references import DEFERRED, Calls, Function, Program, Reference, Work
 from executor_api.judge.syntax import arguments_of, root
@@ -168,11 +169,15 @@ class Interpreter(Expressions):
         self._block(node.body if self._decided(node.test) else node.orelse)
 
     def _for(self, node: ast.For) -> None:
+        items = self._plain(node.iter)
+        if items is DEFERRED:
+            raise Unsupported("a loop over an answer")
+
         def turn(item: Any) -> None:
             self._bind(node.target, item)
             self._block(node.body)
 
-        if self._loop(self._iterate(self._iterable(node.iter)), turn):
+        if self._loop(self._iterate(items), turn):
             self._block(node.orelse)
 
     def _while(self, node: ast.While) -> None:
