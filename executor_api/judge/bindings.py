@@ -39,7 +39,7 @@ class Bindings(References):
         if value is DEFERRED:
             items: list[Any] = [DEFERRED] * len(targets)
         else:
-            items = list(self._iterate(self._unchanged(value)))
+            items = list(self._iterate(self._lent.unchanged(value)))
         if len(items) != len(targets):
             raise ValueError(f"expected {len(targets)} values to unpack, got {len(items)}")
         for target, item in zip(targets, items, strict=True):

@@ -52,7 +52,7 @@ class Expressions(Bindings):
 
     def _name(self, node: ast.Name) -> Any:
         found = self._lookup(node.id)
-        return Reference(node) if found is None else self._unchanged(found[0])
+        return Reference(node) if found is None else self._lent.unchanged(found[0])
 
     def _display(self, node: Any, *, passed: bool = False) -> Any:
         items = self._items(node.elts, passed=passed)
@@ -198,7 +198,7 @@ class Expressions(Bindings):
         return DEFERRED
 
     def _subscript(self, node: ast.Subscript) -> Any:
-        return self._unchanged(self._item(node, self._plain(node.value)))
+        return self._lent.unchanged(self._item(node, self._plain(node.value)))
 
     def _item(self, node: ast.Subscript, owner: Any) -> Any:
         index = self._plain(node.slice)

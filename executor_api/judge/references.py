@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from executor_api.guest import codec
 from executor_api.judge import bounds, functions
 from executor_api.judge.bounds import TooLarge, Unsupported
+from executor_api.judge.lent import Lent
 from executor_api.judge.literals import literal
 from executor_api.judge.syntax import arguments_of, free_names, root
 
@@ -123,7 +124,7 @@ class References(ABC):
         self._scopes: list[dict[str, Any]] = [{}]
         self._turns: list[int] = []
         self._budget = _BUDGET
-        self._lent: dict[int, Any] = {}
+        self._lent = Lent()
         self._rng = random.Random(seed)
 
     @abstractmethod
@@ -239,9 +240,10 @@ class References(ABC):
         materialize: str | None,
     ) -> Any:
         values, keywords = given
-        self._spend(bounds.size([*values, *keywords.values()]))
-        if self._calls.collecting:
-            self._lend(node, [*values, *keywords.values()])
+        everything = [*values, *keywords.values()]
+        self._spend(bounds.size(everything))
+        if self._calls.collecting and any(map(_names_something, arguments_of(node))):
+            self._lent.remember(everything)
 
         def form() -> dict[str, Any]:
             try:
@@ -305,7 +307,7 @@ class References(ABC):
         ):
             return self._inline_scope(node)
         if not isinstance(node, ast.Starred) and self._is_host_only(node):
-            return self._as_source(self._given_away(self._plain(node)))
+            return self._as_source(self._plain(node))
         fields = {name: self._inline_field(value) for name, value in ast.iter_fields(node)}
         return ast.copy_location(type(node)(**fields), node)
 
@@ -325,7 +327,7 @@ class References(ABC):
             return value.node
         if functions.BUILTINS.get(node.id) is value:
             return node
-        return self._as_source(self._given_away(value))
+        return self._as_source(value)
 
     def _inline_scope(self, node: ast.expr) -> ast.expr:
         """A lambda or comprehension goes as it is, if it needs none of the test code's names."""
@@ -338,6 +340,8 @@ class References(ABC):
     def _as_source(self, value: Any) -> ast.expr:
         if value is DEFERRED:
             raise Unsupported("a call that depends on an answer")
+        if self._calls.collecting:
+            self._lent.remember([value])
         try:
             codec.encode(value)
         except codec.NotPlain as error:
@@ -348,47 +352,14 @@ class References(ABC):
             raise TooLarge("an argument too large to write out")
         return ast.Name(f"({source})", ast.Load())  # unparse prints a name as it stands
 
-    def _lend(self, node: ast.Call, values: list[Any]) -> None:
-        """Remember the test code's own containers that a call got: the program has copies, so
-        what it did to them does not show here, and no assertion may look."""
-        if not any(isinstance(n, ast.Name) for a in arguments_of(node) for n in ast.walk(a)):
-            return
-        self._remember(values)
-
-    def _given_away(self, value: Any) -> Any:
-        """A value that goes into an expression of the program's."""
-        if self._calls.collecting:
-            self._remember([value])
-        return value
-
-    def _remember(self, values: list[Any]) -> None:
-        pending = list(values)
-        while pending:
-            value = pending.pop()
-            if type(value) in (list, dict, set):
-                self._lent[id(value)] = value
-            if type(value) is dict:
-                pending.extend(value.values())
-            elif type(value) in (list, tuple):
-                pending.extend(value)
-
-    def _unchanged(self, value: Any) -> Any:
-        """The value itself; refuse what a call may have changed."""
-        if self._lent and id(value) in self._lent:
-            raise Unsupported("a value that the program may have changed")
-        return value
-
     def _consume(self, value: Any) -> None:
         """Charge for looking at all of ``value``; refuse what a call may have changed."""
         if isinstance(value, Function | Reference | functions.Module):
             raise Unsupported("a function as a value")
         self._spend(bounds.size(value))
-        if self._lent and self._holds_lent(value):
-            raise Unsupported("a value that the program may have changed")
+        self._lent.check(value)
 
-    def _holds_lent(self, value: Any) -> bool:
-        if id(value) in self._lent:
-            return True
-        if type(value) is dict:
-            return any(map(self._holds_lent, value.values()))
-        return type(value) in (list, tuple) and any(map(self._holds_lent, value))
+
+def _names_something(node: ast.expr) -> bool:
+    """Whether a value of ``node`` may be found again, by a name: no literal's can."""
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
