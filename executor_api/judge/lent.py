@@ -17,6 +17,7 @@ class Lent:
         self._containers: dict[int, Any] = {}
 
     def remember(self, values: Iterable[Any]) -> None:
+        """Remember containers of a size that somebody has bounded."""
         pending = list(values)
         while pending:
             value = pending.pop()

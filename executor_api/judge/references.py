@@ -340,12 +340,12 @@ class References(ABC):
     def _as_source(self, value: Any) -> ast.expr:
         if value is DEFERRED:
             raise Unsupported("a call that depends on an answer")
-        if self._calls.collecting:
-            self._lent.remember([value])
         try:
             codec.encode(value)
         except codec.NotPlain as error:
             raise Unsupported(f"an argument that is {error}") from None
+        if self._calls.collecting:
+            self._lent.remember([value])
         source = literal(value, _MAX_SOURCE)
         self._spend(len(source) >> 4)
         if len(source) >= _MAX_SOURCE:
