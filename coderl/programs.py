@@ -145,7 +145,8 @@ def _local(
     runtime: str | None,
     submit: "Callable[[Executor], Awaitable[list[Ticket]]]",
 ) -> M:
-    from executor_api.execution import BadRequest, in_order
+    from executor_api.checks import BadRequest
+    from executor_api.execution import in_order
     from executor_api.local import local_executor
     from executor_api.sandbox.runtime import RuntimeUnavailable
     from executor_api.settings import Settings

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from executor_api import metrics
+from executor_api import checks, metrics
 from executor_api.coverage import Covered, read_notes
 from executor_api.duplicates import originals
-from executor_api.judge.plan import Plan, PlanError, guest_call, overall, plan
+from executor_api.judge.plan import Plan, overall
 from executor_api.judging import Judging
 from executor_api.languages import LANGUAGES, NAMES, PYTHON, available, guest_form
 from executor_api.observation import Observation, Outcome
@@ -46,18 +46,6 @@ _MANY_NOTES = 50_000
 _Graded = tuple[list[TestResult], Covered | None]
 
 
-class BadRequest(Exception):
-    """A field of the request cannot be used; becomes a 422."""
-
-    def __init__(self, loc: Sequence[str | int], message: str, value: object) -> None:
-        super().__init__(message)
-        self.loc, self.message, self.value = tuple(loc), message, value
-
-
-class TooMuchWork(Exception):
-    """The batch's deadline came while its tests were being read; becomes a 413."""
-
-
 @dataclass(slots=True)
 class Ticket:
     """A program that was admitted, and how to make its result of the finished job, which a
@@ -85,9 +73,9 @@ class Executor:
 
     async def execute(self, key: str, request: ExecuteRequest) -> list[Ticket]:
         """Admit all programs or none: ``BadRequest``, or what ``Scheduler.submit`` raises."""
-        _check_batch(request, self._maxima)
+        checks.batch(request, self._maxima)
         await self._check_languages(request)
-        plans = await self._in_turn(key, request, partial(_plans, request, self._maxima))
+        plans = await self._in_turn(key, request, partial(checks.plans, request, self._maxima))
         work = [partial(self._run, program, plan) for program, plan in plans]
         fresh = [program.isolation == "sandbox" for program in request.programs]
         return await self._submit(key, request, work, fresh, self._execute_result)
@@ -119,12 +107,12 @@ class Executor:
         first = {program.language: n for n, program in reversed([*enumerate(request.programs)])}
         for language, index in sorted(first.items(), key=lambda item: item[1]):
             if (reason := await self.why_not(language)) is not None:
-                raise BadRequest(("programs", index, "language"), reason, language)
+                raise checks.BadRequest(("programs", index, "language"), reason, language)
 
     async def trace(self, key: str, request: TraceRequest) -> list[Ticket]:
         """Admit all programs or none, as ``execute``."""
-        _check_batch(request, self._maxima)
-        calls = await self._in_turn(key, request, partial(_calls, request, self._maxima))
+        checks.batch(request, self._maxima)
+        calls = await self._in_turn(key, request, partial(checks.calls, request, self._maxima))
         work = [
             partial(self._trace, program, call)
             for program, call in zip(request.programs, calls, strict=True)
@@ -316,96 +304,9 @@ def _no_run(verdict: Verdict, message: str) -> TestResult:
     return TestResult(verdict=verdict, message=message)
 
 
-# --- what the types of the contract cannot say ------------------------------------------
-
-
-def _check_batch(request: ExecuteRequest | TraceRequest, maxima: Maxima) -> None:
-    if len(request.programs) > maxima.programs:
-        raise BadRequest(
-            ("programs",),
-            f"at most {maxima.programs} programs travel in one request: split the batch",
-            len(request.programs),
-        )
-    _check_maximum("deadline_seconds", request.deadline_seconds, (), maxima)
-
-
-def _check_limits(
-    program: ExecuteProgram | TraceProgram, loc: tuple[str | int, ...], maxima: Maxima
-) -> None:
-    for name, value in program.limits:
-        _check_maximum(name, value, (*loc, "limits"), maxima)
-
-
-def _check_maximum(name: str, value: float, loc: tuple[str | int, ...], maxima: Maxima) -> None:
-    most = getattr(maxima, name)
-    if value > most:
-        raise BadRequest((*loc, name), f"this server's maximum is {most:g}", value)
-
-
-def _plans(request: ExecuteRequest, maxima: Maxima) -> list[tuple[ExecuteProgram, Plan]]:
-    end = time.monotonic() + request.deadline_seconds
-    plans = []
-    for index, program in enumerate(request.programs):
-        if index and time.monotonic() > end:
-            raise TooMuchWork(
-                f"reading the tests of {index} of {len(request.programs)} programs took longer "
-                f"than deadline_seconds, {request.deadline_seconds:g}"
-            )
-        plans.append((program, _plan(program, ("programs", index), maxima)))
-    return plans
-
-
-def _plan(program: ExecuteProgram, loc: tuple[str | int, ...], maxima: Maxima) -> Plan:
-    _check_limits(program, loc, maxima)
-    if len(program.tests) > maxima.tests:
-        raise BadRequest(
-            (*loc, "tests"), f"a program has at most {maxima.tests} tests", len(program.tests)
-        )
-    if program.language != PYTHON:
-        if program.coverage:
-            raise BadRequest(
-                (*loc, "coverage"),
-                f"of Python programs only, and this one is in {program.language}: leave it out",
-                True,
-            )
-        _check_kinds(program, loc)
-    try:
-        return plan(program)
-    except PlanError as error:
-        raise BadRequest((*loc, *error.loc), error.message, error.value) from None
-
-
-def _check_kinds(program: ExecuteProgram, loc: tuple[str | int, ...]) -> None:
-    for index, test in enumerate(program.tests):
-        if test.kind != "stdio":
-            raise BadRequest(
-                (*loc, "tests", index, "kind"),
-                f"a program in {program.language} takes tests of kind 'stdio' only; calls and "
-                "assertions need Python",
-                test.kind,
-            )
-
-
 def _missing_tool(language: str) -> str:
     found = LANGUAGES[language]
     return (
         f"the sandboxes have no {found.tool!r}: install the package {found.package!r} where the "
         "service runs (`make languages`), or in the sandbox image, and restart it"
     )
-
-
-def _calls(request: TraceRequest, maxima: Maxima) -> list[dict[str, Any] | None]:
-    for index, program in enumerate(request.programs):
-        _check_limits(program, ("programs", index), maxima)
-    return [_guest_call(program, index) for index, program in enumerate(request.programs)]
-
-
-def _guest_call(program: TraceProgram, index: int) -> dict[str, Any] | None:
-    """The ``call`` of a traced program in the form the guest takes."""
-    if program.call is None:
-        return None
-    try:
-        return guest_call(program.call)
-    except PlanError as error:
-        loc = ("programs", index, "call", *error.loc)
-        raise BadRequest(loc, error.message, error.value) from None

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from executor_api.auth import authenticate
 from executor_api.body import glimpse
-from executor_api.execution import BadRequest, Executor, TooMuchWork
+from executor_api.checks import BadRequest, TooMuchWork
+from executor_api.execution import Executor
 from executor_api.scheduler import (
     KeyShareFull,
     NeverFits,

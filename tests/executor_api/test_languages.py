@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from executor_api.execution import BadRequest
+from executor_api.checks import BadRequest
 from executor_api.languages import LANGUAGES, NAMES, available, canonical, guest_form
 from executor_api.local import local_executor
 from executor_api.settings import Settings
