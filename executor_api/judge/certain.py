@@ -8,7 +8,7 @@ from typing import Any
 
 from executor_api.judge import functions, methods
 
-__all__ = ["is_certain", "passes_on"]
+__all__ = ["is_certain", "only_calls"]
 
 
 def is_certain(node: ast.AST) -> bool:
@@ -17,14 +17,24 @@ def is_certain(node: ast.AST) -> bool:
     return check is None or check(node)
 
 
-def passes_on(tree: ast.AST, names: set[str]) -> bool:
-    """Whether a function of ``names``, or of those that ``tree`` defines, is used otherwise than
-    called: no builtin takes it."""
+def only_calls(tree: ast.AST, names: set[str]) -> bool:
+    """Whether methods in ``tree``, and the functions of ``names`` and of its own, are used for
+    nothing but plain calls: no builtin takes one of these."""
     nodes = list(ast.walk(tree))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    names = names | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
-    return any(
-        isinstance(node, ast.Name) and node.id in names and id(node) not in called for node in nodes
+    calls = {id(node.func): node for node in nodes if isinstance(node, ast.Call)}
+    defined = names | {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return all(_is_plain(node, calls.get(id(node)), defined) for node in nodes)
+
+
+def _is_plain(node: ast.AST, call: ast.Call | None, defined: set[str]) -> bool:
+    if isinstance(node, ast.Attribute):
+        return call is not None or functions.is_member(node.attr)
+    if not isinstance(node, ast.Name) or node.id not in defined:
+        return True
+    return (
+        call is not None
+        and not any(isinstance(argument, ast.Starred) for argument in call.args)
+        and all(keyword.arg is not None for keyword in call.keywords)
     )
 
 
@@ -69,6 +79,19 @@ def _function(node: ast.FunctionDef) -> bool:
     return not any(others)
 
 
+def _augmented(node: ast.AugAssign) -> bool:
+    return isinstance(node.target, ast.Name)
+
+
+def _import(node: ast.Import) -> bool:
+    return all(alias.name in functions.MODULES for alias in node.names)
+
+
+def _import_from(node: ast.ImportFrom) -> bool:
+    listed = all(functions.is_member(alias.name) for alias in node.names)
+    return not node.level and node.module in functions.MODULES and listed
+
+
 def _lambda(node: ast.Lambda) -> bool:
     arguments = node.args
     return len(list(ast.walk(arguments))) == 1 + len(arguments.args)
@@ -83,6 +106,7 @@ def _modulo(node: ast.BinOp) -> bool:
 
 _CHECKS: dict[type[ast.AST], Callable[[Any], bool]] = {
     ast.Attribute: _attribute,
+    ast.AugAssign: _augmented,
     ast.BinOp: _modulo,
     ast.Call: _call,
     ast.Compare: _compare,
@@ -90,5 +114,7 @@ _CHECKS: dict[type[ast.AST], Callable[[Any], bool]] = {
     ast.Dict: _dict,
     ast.FormattedValue: _formatted,
     ast.FunctionDef: _function,
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
     ast.Lambda: _lambda,
 }

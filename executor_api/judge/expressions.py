@@ -8,7 +8,7 @@ from typing import Any
 from executor_api.judge import bounds, functions, methods, operators
 from executor_api.judge.bindings import Bindings
 from executor_api.judge.bounds import Unsupported
-from executor_api.judge.certain import is_certain, passes_on
+from executor_api.judge.certain import is_certain, only_calls
 from executor_api.judge.references import (
     DEFERRED,
     ITERATED,
@@ -303,10 +303,19 @@ class Expressions(Bindings):
         if not all(self._is_host_only(node, reached) for node in nodes):
             raise Unsupported("calls that depend on an answer")
         bodies = [ast.Module(function.body, []) for function in reached.values()]
+        if any(map(self._is_recursive, reached.values())):
+            raise Unsupported("recursion that waits for an answer")
         names = {function.name for function in reached.values()}
         for tree in (*nodes, *bodies):
-            if passes_on(tree, names) or not all(map(self._is_certain, ast.walk(tree))):
+            if not only_calls(tree, names) or not all(map(self._is_certain, ast.walk(tree))):
                 raise Unsupported("code that the host might not run")
+
+    def _is_recursive(self, function: Function) -> bool:
+        """Whether a function calls itself, on a way of any length: how deep, answers decide."""
+        reached: dict[int, Function] = {}
+        with self._within([*function.scopes, dict.fromkeys(function.parameters)]):
+            self._is_host_only(ast.Module(function.body, []), reached)
+        return id(function) in reached
 
     def _is_certain(self, node: ast.AST) -> bool:
         known = type(node) in _EXPRESSIONS or isinstance(node, _IN_EXPRESSIONS)

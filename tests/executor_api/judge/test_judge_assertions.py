@@ -171,6 +171,13 @@ NOT_FOR_THE_HOST = [
     "tries(x) == [1]",
     "maps(x) == [1]",
     "starred(x) == [1]",
+    "known(*x) == 1",
+    "known(**x) == 1",
+    "list(map(str.lower, x)) == ['a']",
+    "augments(x) == 1",
+    "recurses(x) == 1",
+    "imports(x) == 1",
+    "imports_from(x) == 1",
 ]
 HELPERS = """
 y = 1
@@ -188,6 +195,17 @@ def maps(x):
     def inner(y):
         return y
     return list(map(inner, x))
+def augments(x):
+    x[0] += 1
+    return x
+def recurses(x):
+    return x and recurses(x - 1)
+def imports(x):
+    import cmath
+    return x
+def imports_from(x):
+    from math import nothing
+    return x
 def starred(x):
     def inner(*y):
         return y
@@ -448,6 +466,14 @@ JUDGED: list[tuple[str, list[Any], bool]] = [
         [2],
         True,
     ),
+    (
+        "def ok(x):\n    from math import gcd\n    n = 0\n"
+        "    for y in [x]:\n        n += gcd(y, 2)\n"
+        "    return n == 2\nassert all(ok(x) for x in f(1))",
+        [[2, 4]],
+        True,
+    ),
+    ("import math\nassert all(math.floor(x) < math.pi for x in f(1))", [[1.5]], True),
     ("def ok(x):\n    y = x + 1\n    return y > 1\nassert all(ok(x) for x in f(1))", [[1]], True),
 ]
 
