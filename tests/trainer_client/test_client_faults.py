@@ -329,6 +329,17 @@ async def test_an_executor_killed_amid_its_work(live_executor: Service) -> None:
             check(await call, sent)
 
 
+@pytest.mark.usefixtures("quick")
+async def test_batches_that_fail_together_wait_together() -> None:
+    """However many they are, they take as long as one of them alone, a third of a second."""
+    async with ExecutorClient("http://127.0.0.1:1", max_batch_programs=1) as client:
+        began = time.monotonic()
+        answers = await client.execute(programs(24), return_exceptions=True)
+        assert client.stats().requests == 24 * 6
+    assert all(isinstance(answer, ConnectionFailed) for answer in answers)
+    assert time.monotonic() - began < 3
+
+
 # --- executors that are full ------------------------------------------------------------
 
 

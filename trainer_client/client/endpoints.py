@@ -161,14 +161,21 @@ class EndpointPool:
     async def choose(self, programs: int, tried: set[Endpoint], deadline: float) -> Endpoint:
         """The endpoint expected to answer ``programs`` first, once one is awake and has room.
 
-        Rather one that is not in ``tried``. ``deadline`` is in the loop's clock. Raises
-        ``DeadlineExceeded``, or at once ``Overloaded`` where every endpoint asked to be left alone
-        until after it.
+        Rather one that is not in ``tried``. Each caller waits out a rest once: who fails at its end
+        makes it longer, but not for the others, which would all wait for one another. ``deadline``
+        is in the loop's clock. Raises ``DeadlineExceeded``, or at once ``Overloaded`` where every
+        endpoint asked to be left alone until after it.
         """
+        rests_until = min(endpoint.rests_until for endpoint in self._endpoints)
+        if tried.issuperset(self._endpoints):
+            rests_until = 0.0  # it has waited before it came again
         while True:
             awake = [item for item in self._endpoints if item.awake]
             if free := [item for item in awake if item.has_room(programs)]:
                 return self._first_done(free, programs, tried)
+            rested = time.monotonic() >= rests_until
+            if rested and not awake and (failing := self._failing()):
+                return failing[0]
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 raise DeadlineExceeded(
@@ -252,14 +259,19 @@ class EndpointPool:
 
     def _rather_than_nothing(self, seconds: float) -> Endpoint:
         """Nobody wakes in time: ask one that failed, never one that asked to be left alone."""
-        failed = [item for item in self._endpoints if not item.asked_to_rest]
-        if not failed:
+        failing = self._failing()
+        if not failing:
             raise Overloaded(
                 f"every executor asked to be left alone for {seconds:.1f} s, which is beyond the "
                 "deadline: give more time, or add executors",
                 seconds,
             )
-        return min(failed, key=lambda item: item.rests_until)
+        return failing[0]
+
+    def _failing(self) -> list[Endpoint]:
+        """Those that rest because they failed, the one that wakes first before the others."""
+        failing = [item for item in self._endpoints if not item.asked_to_rest]
+        return sorted(failing, key=lambda item: item.rests_until)
 
     def _prior(self) -> float:
         """Programs per second of an endpoint of which nothing is known: the known ones' mean."""
