@@ -31,7 +31,7 @@ from trainer_client.config import ConfigError, Recipe, load_recipe
 from trainer_client.data.problem import DataError, Problem
 from trainer_client.evaluate import Answers, Programs, ask, write_programs
 from trainer_client.generation import Sampling
-from trainer_client.local_executor import ExecutorNotReady, running_executor
+from trainer_client.local_executor import ExecutorNotReady, check_given, running_executor
 from trainer_client.micro.alignment import MicroFormat
 from trainer_client.micro.family import Split
 from trainer_client.micro.model import CHECKPOINT, load_model
@@ -83,7 +83,7 @@ def main(
         demo(chosen, problems, console)
     except (ConfigError, DataError, ExecutorError, ExecutorNotReady, NoVerdicts) as error:
         console.print(Text.assemble(("The demo cannot run: ", "bold red"), str(error)))
-        if isinstance(error, ExecutorNotReady):
+        if isinstance(error, ExecutorNotReady) and chosen.executor.url == "auto":
             console.print(
                 "Untrusted programs run only inside gVisor: scripts/install-runsc.sh sets it up."
             )
@@ -106,6 +106,7 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
     from trainer_client.training.train import run
 
     plan(recipe)  # what is wrong with it is said before anything starts
+    check_given(recipe.executor)
     began = time.monotonic()
     held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)
     with running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls:

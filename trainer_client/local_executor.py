@@ -7,20 +7,52 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from trainer_client.client import ConnectionFailed, ExecutorError, SyncExecutorClient
 from trainer_client.config import ExecutorConfig
 
-__all__ = ["ExecutorNotReady", "running_executor"]
+__all__ = ["ExecutorNotReady", "check_given", "check_started", "running_executor"]
 
 STOP_SECONDS = 45.0
 POLL_SECONDS = 0.2
+ANSWER_SECONDS = 15.0
+"""How long a given executor may take till it is ready: it may have been started just now."""
 
 
 class ExecutorNotReady(RuntimeError):
-    """The executor did not start, or ended before it was ready."""
+    """There is no executor: it did not start, it has ended, or nobody answers at its address."""
+
+
+def check_given(config: ExecutorConfig) -> None:
+    """Of the addresses that the recipe gives, one has to answer, our key and our contract.
+    Raises ``ExecutorNotReady``."""
+    if config.url == "auto":
+        return
+    # Each of them may be the one that does not answer.
+    attempts = len(config.url)
+    with SyncExecutorClient(config.url, config.api_key, connection_attempts=attempts) as client:
+        ready = client.ready(wait_seconds=ANSWER_SECONDS)
+        try:
+            client.version()
+        except ConnectionFailed as error:
+            raise ExecutorNotReady(
+                f"executor.url is {_listed(config.url)}: {error}; start one there with `coderl "
+                "serve`, or mend the address"
+            ) from None
+        except ExecutorError as error:
+            raise ExecutorNotReady(f"executor.url is {_listed(config.url)}: {error}") from None
+    if not ready:
+        raise ExecutorNotReady(
+            f"executor.url is {_listed(config.url)}: not ready within {ANSWER_SECONDS:g} s; look "
+            "at its log, or start another one with `coderl serve`"
+        )
+
+
+def _listed(urls: Sequence[str]) -> str:
+    return ", ".join(map(repr, urls))
 
 
 @contextmanager
@@ -47,10 +79,25 @@ def running_executor(config: ExecutorConfig, log: Path) -> Iterator[list[str]]:
             preexec_fn=_end_with_parent if _LIBC else None,
             env=_loopback_environment(),
         )
+    url = None
     try:
-        yield [_wait_ready(process, config, log, before)]
+        url = _wait_ready(process, config, log, before)
+        _STARTED[url] = (process, log)
+        yield [url]
     finally:
+        _STARTED.pop(url, None)
         _stop(process)
+
+
+_STARTED: dict[str | None, tuple[subprocess.Popen[bytes], Path]] = {}
+"""The executors of this process, by address, with their logs."""
+
+
+def check_started(urls: Sequence[str]) -> None:
+    """Raises ``ExecutorNotReady`` where one of these was started here and has ended."""
+    for process, log in (_STARTED[url] for url in urls if url in _STARTED):
+        if process.poll() is not None:
+            raise _ended(process, log)
 
 
 _PR_SET_PDEATHSIG = 1
@@ -86,15 +133,19 @@ def _wait_ready(
     give_up = time.monotonic() + config.start_seconds
     while time.monotonic() < give_up:
         if process.poll() is not None:
-            raise ExecutorNotReady(
-                f"the executor ended with status {process.returncode}: {_last_words(log)}"
-            )
+            raise _ended(process, log)
         if said := _READY.search(log.read_bytes()[before:]):
             return said[1].decode()
         time.sleep(POLL_SECONDS)
     raise ExecutorNotReady(
         f"the executor was not ready within executor.start_seconds = {config.start_seconds:g}: "
         f"{_last_words(log)}"
+    )
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path) -> ExecutorNotReady:
+    return ExecutorNotReady(
+        f"the executor ended with status {process.returncode}: {_last_words(log)}"
     )
 
 

@@ -212,7 +212,7 @@ class ExecutionReward:
             last = errors[-1] if errors else "every program ended in sandbox_error"
             raise NoVerdicts(
                 f"no verdict for {self._without_verdict} batches in a row ({last}); "
-                "check the executor and its log, then go on from the last checkpoint with --resume"
+                "check the executor and its log"
             )
 
     def _score(

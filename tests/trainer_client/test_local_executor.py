@@ -1,5 +1,6 @@
 """The executor that a run starts for itself: it is ready, and it never outlives the run."""
 
+import asyncio
 import os
 import re
 import signal
@@ -7,15 +8,25 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.service import KEY, running_service
+from trainer_client import local_executor
 from trainer_client.config import ExecutorConfig
-from trainer_client.local_executor import ExecutorNotReady, running_executor
+from trainer_client.local_executor import (
+    ExecutorNotReady,
+    check_given,
+    check_started,
+    running_executor,
+)
+from trainer_client.training.watched import Watched
 
 CONFIG = ExecutorConfig(sandboxes=1)
 GONE_SECONDS = 60
+NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.mark.gvisor
@@ -67,3 +78,43 @@ def test_one_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.Monk
         running_executor(CONFIG, log),
     ):
         pass
+
+
+def test_of_given_addresses_one_that_answers_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_executor, "ANSWER_SECONDS", 0)
+    check_given(CONFIG)  # nothing to ask: it is started later
+    with running_service("unsafe-process", "--sandboxes", "1") as service:
+        monkeypatch.setenv("CODERL_API_KEY", KEY)
+        check_given(ExecutorConfig(url=[NOBODY, service.url]))
+        monkeypatch.setenv("CODERL_API_KEY", "another")
+        with pytest.raises(ExecutorNotReady, match=f"url is '{service.url}': .*401.*api_key"):
+            check_given(ExecutorConfig(url=[service.url]))
+
+
+def test_a_given_address_that_nobody_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_executor, "ANSWER_SECONDS", 0)
+    with pytest.raises(ExecutorNotReady, match=f"executor.url is '{NOBODY}': .*attempts failed"):
+        check_given(ExecutorConfig(url=[NOBODY]))
+
+
+async def test_calls_end_at_once_when_the_executor_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging:
+        async def execute(self, programs: Any, **options: Any) -> Any:
+            started[0].kill()
+            await asyncio.sleep(600)
+
+        trace = execute
+
+    script = "import time; print(' ready at http://h:1', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", script]
+    monkeypatch.setattr(local_executor, "_command", lambda config: command)
+    with running_executor(CONFIG, tmp_path / "log") as urls:
+        started = local_executor._STARTED[urls[0]]
+        check_started([*urls, "http://another:1"])
+        with pytest.raises(ExecutorNotReady, match=r"ended with status -9: ready at http"):
+            await Watched(Hanging(), urls).execute([], return_exceptions=True)
+        with pytest.raises(ExecutorNotReady):
+            await Watched(Hanging(), urls).trace([], return_exceptions=True)
+    check_started(urls)

@@ -168,7 +168,7 @@ async def test_no_verdict_is_none_and_too_many_batches_of_it_an_error() -> None:
         assert verdicts == ["no_answer", "no_code"]
         assert logged["executor/failures"] == 1
         assert [scored.rollout for scored in reward.take_scored()] == [None, None]
-        with pytest.raises(NoVerdicts, match="2 batches in a row.*--resume"):
+        with pytest.raises(NoVerdicts, match="2 batches in a row.*check the executor"):
             await score(reward, RIGHT)
 
 

@@ -27,7 +27,7 @@ from tests.service import KEY, Service
 from tests.trainer_client.tiny_policy import any_program, save_tiny_policy
 from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.pool import FILE_NAME
-from trainer_client.client import ExecutorClient
+from trainer_client.client import ExecutorClient, Unauthorized
 from trainer_client.client.answers import NoVerdicts
 from trainer_client.config import RECIPE_FILE, ConfigError, Recipe, load_recipe
 from trainer_client.models import load_policy
@@ -414,15 +414,17 @@ def test_lora_trains_only_the_adapter_on_both_objectives(
     assert any(tensor.any() for name, tensor in saved.items() if "lora_B" in name)
 
 
-def test_an_executor_that_is_gone_stops_the_run(
+def test_an_executor_that_is_gone_stops_the_run_and_keeps_it(
     fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing listens on the port: no reward, no gradient, and after three batches no run."""
+    dead = "http://127.0.0.1:9"
     monkeypatch.setattr(
-        train, "ExecutorClient", lambda url, key, **_: ExecutorClient(url, connection_attempts=1)
+        train, "ExecutorClient", lambda url, key, **_: ExecutorClient(dead, connection_attempts=1)
     )
-    chosen = recipe(fields, grpo={"max_steps": 9}, executor={"url": ["http://127.0.0.1:9"]})
-    with pytest.raises(NoVerdicts, match="3 batches in a row"):
+    chosen = recipe(fields, grpo={"max_steps": 9, "save_strategy": "no"})
+    kept = chosen.output_dir / "checkpoint-2"
+    with pytest.raises(NoVerdicts, match=f"3 batches in a row.*{kept} holds the last finished"):
         train.run(chosen)
     entries = metrics(chosen)
     assert len(entries) == 2
@@ -430,6 +432,20 @@ def test_an_executor_that_is_gone_stops_the_run(
         assert entry["executor/failures"] == 6
         assert entry["grad_norm"] == 0
         assert "code/reward" not in entry
+    assert json.loads((kept / "trainer_state.json").read_text())["global_step"] == 2
+    assert (kept / "optimizer.pt").is_file() and (kept / FILE_NAME).is_file()
+
+
+def test_without_a_finished_step_there_is_nothing_to_go_on_from(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "check_given", lambda config: None)
+    monkeypatch.setattr(
+        train, "ExecutorClient", lambda url, key, **_: ExecutorClient(url, "another")
+    )
+    with pytest.raises(Unauthorized, match="no step was finished, so start again"):
+        train.run(recipe(fields))
+    assert not list(Path(fields["output_dir"]).glob("checkpoint-*"))
 
 
 def test_the_private_names_used_still_exist_in_trl() -> None:

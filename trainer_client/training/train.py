@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PrinterCallback, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trainer_client.algorithms.algorithm import Algorithm
@@ -30,7 +31,7 @@ from trainer_client.config import (
     save_recipe,
 )
 from trainer_client.data.problem import DataError
-from trainer_client.local_executor import ExecutorNotReady, running_executor
+from trainer_client.local_executor import ExecutorNotReady, check_given, running_executor
 from trainer_client.models import Policy, load_policy
 from trainer_client.rewards import ExecutionReward
 from trainer_client.training.callbacks import (
@@ -41,13 +42,17 @@ from trainer_client.training.callbacks import (
     StopOnInterrupt,
 )
 from trainer_client.training.optimizers import muon_and_adamw
+from trainer_client.training.places import checkpoint
 from trainer_client.training.planning import Plan, plan
 from trainer_client.training.samples import SampleLog
 from trainer_client.training.trainer import CodeRLPlusTrainer
+from trainer_client.training.watched import RunExecutor, Watched
 
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 
 CLOSE_SECONDS = 10.0
+_NO_EXECUTOR = (ExecutorError, ExecutorNotReady, NoVerdicts)
+"""What ends a run in the middle of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def main(recipe: Path, overrides: Sequence[str] = ()) -> int:
     except (ConfigError, DataError) as error:
         print(f"coderl train: {error}", file=sys.stderr)
         return 2
-    except (ExecutorError, ExecutorNotReady, NoVerdicts) as error:
+    except _NO_EXECUTOR as error:
         print(f"coderl train: {error}", file=sys.stderr)
         return 1
     if result.interrupted:
@@ -87,6 +92,7 @@ def run(recipe: Recipe) -> RunResult:
     """Train as the recipe says. The executor, if ``auto``, lives exactly as long as this call."""
     set_seed(recipe.seed)
     planned = plan(recipe)
+    check_given(recipe.executor)
     base = recipe.output_dir / "base"
     policy = load_policy(recipe.model, base, all_trained=recipe.lora is None)
     with (
@@ -111,6 +117,8 @@ def _run(planned: Plan, trainer: CodeRLPlusTrainer) -> RunResult:
         trainer.evaluate()
     try:
         metrics |= trainer.train(resume_from_checkpoint=resume_from).metrics
+    except _NO_EXECUTOR as error:
+        raise type(error)(f"{error}; {_keep_last_step(trainer)}") from error
     finally:
         stop.restore()
     trainer.save_model(str(recipe.output_dir))
@@ -119,12 +127,26 @@ def _run(planned: Plan, trainer: CodeRLPlusTrainer) -> RunResult:
     return RunResult(recipe.output_dir, trainer.state.global_step, stop.interrupted, metrics)
 
 
+def _keep_last_step(trainer: CodeRLPlusTrainer) -> str:
+    """Save a checkpoint of the last finished step, as an interrupt does; how to go on."""
+    if trainer.state.global_step == 0:
+        return "no step was finished, so start again"
+    kept = checkpoint(trainer.args, trainer.state)
+    if not (kept / TRAINER_STATE_NAME).is_file():
+        if trainer.accelerator.num_processes > 1:
+            return (
+                "go on from the last checkpoint with --resume, if there is one"  # the others wait
+            )
+        trainer.save_checkpoint()
+    return f"{kept} holds the last finished step: go on with --resume"
+
+
 @contextlib.contextmanager
 def _training(planned: Plan, policy: Policy, urls: list[str]) -> Iterator[CodeRLPlusTrainer]:
     """The trainer with its HTTP client, which is closed in the loop that used it."""
     seconds = planned.recipe.executor.deadline_seconds
     client = ExecutorClient(urls, planned.api_key, deadline_seconds=seconds)
-    trainer = build_trainer(planned, policy, client)
+    trainer = build_trainer(planned, policy, Watched(client, urls))
     try:
         yield trainer
     finally:
@@ -133,7 +155,7 @@ def _training(planned: Plan, policy: Policy, urls: list[str]) -> Iterator[CodeRL
         closing.result(CLOSE_SECONDS)
 
 
-def build_trainer(planned: Plan, policy: Policy, client: ExecutorClient) -> CodeRLPlusTrainer:
+def build_trainer(planned: Plan, policy: Policy, client: RunExecutor) -> CodeRLPlusTrainer:
     """The trainer that the recipe describes, judged by ``client``. Raises ``ConfigError`` where
     TRL refuses it."""
     recipe, arguments = planned.recipe, planned.arguments
@@ -172,7 +194,7 @@ def _algorithm(recipe: Recipe, arguments: GRPOConfig) -> Algorithm | None:
     return Algorithm(recipe.algorithm, arguments.max_completion_length, recipe.seed)
 
 
-def _alignment(planned: Plan, client: ExecutorClient) -> Alignment | None:
+def _alignment(planned: Plan, client: RunExecutor) -> Alignment | None:
     recipe = planned.recipe
     if not recipe.alignment.enabled:
         return None

@@ -119,6 +119,11 @@ class CodeRLPlusTrainer(GRPOTrainer):
             self._tracing = None
         self._in_loop(self.code_reward.aclose()).result(CLOSE_SECONDS)
 
+    def save_checkpoint(self) -> None:
+        """Of the last finished step, outside of the training loop, which saves by itself."""
+        self._save_checkpoint(self.model, trial=None)  # type: ignore[no-untyped-call]
+        self.control = self.callback_handler.on_save(self.args, self.state, self.control)
+
     # The two overrides of TRL's methods: the first puts questions into the batch, the second sends
     # programs off as they end. tests/trainer_client/test_trainer.py guards what they take, return
     # and rely on.
