@@ -24,6 +24,9 @@ output_dir: out
 """
 
 
+MUON = ["--optimizer", "{type: muon, adamw_learning_rate: 1e-4}"]
+
+
 @pytest.fixture
 def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "r.yaml"
@@ -115,6 +118,22 @@ def test_no_is_text_where_text_is_meant_and_false_where_not(recipe: Path) -> Non
             ["--optimizer", "muon", "--grpo.weight_decay", "0.1"],
             "grpo.weight_decay is 0.1, but optimizer.type is 'muon', which does not read it",
         ),
+        (
+            [*MUON, "--grpo.learning_rate", "0.1"],
+            "grpo.learning_rate is 0.1, .*set optimizer.learning_rate",
+        ),
+        (["--alignment.groups", "2", "--alignment.ratio", "0.4"], "ratio is 0.4, but .*groups is"),
+        (["--alignment", "{groups: 2, ratio: 0.5}"], "groups overrides ratio"),
+        (["--grpo.resume_from_checkpoint", "/nope"], r"is '/nope': set .* \(--resume\)"),
+        (["--grpo.data_seed", "77"], "grpo.data_seed is 77: set the recipe's seed, or data.seed"),
+        (
+            ["--executor.url", "http://h:1", "--executor.runtime", "docker"],
+            "executor.runtime is 'docker', but executor.url names an executor",
+        ),
+        (
+            ["--alignment.questions", "{min_difficulty: 9, max_difficulty: 1}"],
+            "min_difficulty is above max_difficulty",
+        ),
         (["--alignment.questions.format", "json"], "'json' does not ask for exceptions"),
         (
             ["--alignment.setting", "paper", "--alignment.questions.reward", "fraction"],
@@ -145,6 +164,22 @@ def test_a_missing_section_and_a_missing_file(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("- a list")
     with pytest.raises(ConfigError, match="a mapping of sections"):
         load_recipe(tmp_path / "r.yaml")
+
+
+def test_a_file_that_cannot_be_read_as_it_is_meant_is_refused(recipe: Path) -> None:
+    recipe.write_text(f"{RECIPE}seed: 1\ngrpo: {{beta: 0.1}}\n")
+    with pytest.raises(ConfigError, match="r.yaml: grpo is there twice, in line 4 and in line 7"):
+        load_recipe(recipe)
+    recipe.write_bytes(RECIPE.encode() + b"# \xe9\n")
+    with pytest.raises(ConfigError, match=r"r.yaml: not UTF-8 \(.*0xe9.*; save it as UTF-8"):
+        load_recipe(recipe)
+
+
+def test_what_a_file_says_of_its_own_executor_may_be_overruled(recipe: Path) -> None:
+    recipe.write_text(f"{RECIPE}executor: {{url: auto, sandboxes: 2}}\n")
+    given = load_recipe(recipe, ["--executor.url", "http://h:1"])
+    save_recipe(given, recipe)
+    assert load_recipe(recipe).executor.url == ["http://h:1"]
 
 
 def test_the_paper_setting_is_a_preset_that_questions_override(recipe: Path) -> None:

@@ -59,6 +59,12 @@ class QuestionOptions(Section):
     """``chat``, ``json`` (the paper's, which goes with its reward and without exceptions), or
     ``package.module:Class``."""
 
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.min_difficulty > self.max_difficulty:
+            raise ValueError("min_difficulty is above max_difficulty; no question would be left")
+        return self
+
 
 PAPER_OPTIONS: dict[str, Any] = {
     "input": "first",
@@ -113,6 +119,13 @@ class AlignmentConfig(Section):
     def _check_schedule(self) -> Self:
         if self.schedule == "linear" and self.mode == "replace":
             raise ValueError("schedule 'linear' changes the batch's size; set mode to 'append'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_ratio(self) -> Self:
+        """A recipe that was saved has the default beside its groups."""
+        if self.groups is not None and self.ratio != type(self).model_fields["ratio"].default:
+            raise ValueError("groups overrides ratio; give one of them")
         return self
 
     @model_validator(mode="after")

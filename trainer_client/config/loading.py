@@ -28,7 +28,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     directory. Raises ``ConfigError``.
     """
     values = _read(path)
-    for name, value in _pairs(overrides):
+    given = _pairs(overrides)
+    for name, value in given:
         _set(values, name, value)
     try:
         recipe = Recipe.model_validate(values)
@@ -38,6 +39,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     _check_algorithm(recipe)
     _check_lora(recipe)
     _check_muon(recipe)
+    _check_overruled(recipe, dict(given))
     return _resolve_paths(recipe, path.parent)
 
 
@@ -61,7 +63,19 @@ _FLOAT, _BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"
 
 class _Loader(yaml.SafeLoader):
     """YAML 1.1 reads ``1e-6`` as text and ``no``, which fields of TRL may say, as false. Here they
-    are a number and text."""
+    are a number and text. A key that is there twice would lose what its first one holds."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        first: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in first:
+                raise ConfigError(
+                    f"{key.value} is there twice, in line {first[key.value]} and in line {line}; "
+                    "make one of the two"
+                )
+            first[key.value] = line
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -87,6 +101,10 @@ def _read(path: Path) -> dict[str, Any]:
         values = _yaml(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 ({error}); save it as UTF-8") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: a recipe is a mapping of sections, not {values!r}")
     return values
@@ -140,14 +158,21 @@ def _first_problem(error: ValidationError) -> str:
     return f"{field} is {shown}: {detail['msg']}"
 
 
+_SET_INSTEAD = {
+    "output_dir": "the recipe's output_dir",
+    "seed": "the recipe's seed",
+    "data_seed": "the recipe's seed, or data.seed of generated problems,",
+    "resume_from_checkpoint": "the recipe's resume (--resume)",
+}
+"""Fields of TRL's that would be read by nobody, or twice."""
+
+
 def _check_grpo(recipe: Recipe) -> None:
     from trl.trainer.grpo_config import GRPOConfig  # imports torch: only when a recipe is read
 
-    for name in ("output_dir", "seed"):
+    for name, instead in _SET_INSTEAD.items():
         if name in recipe.grpo:
-            raise ConfigError(
-                f"grpo.{name} is {recipe.grpo[name]!r}: set the recipe's {name} instead"
-            )
+            raise ConfigError(f"grpo.{name} is {recipe.grpo[name]!r}: set {instead} instead")
     _check_fields("grpo", recipe.grpo, GRPOConfig)
 
 
@@ -189,6 +214,34 @@ def _check_muon(recipe: Recipe) -> None:
             raise ConfigError(
                 f"grpo.{name} is {recipe.grpo[name]!r}, but optimizer.type is 'muon', which does "
                 "not read it; remove it, or set the fields of 'optimizer'"
+            )
+
+    if isinstance(recipe.optimizer, Muon) and recipe.optimizer.adamw_learning_rate is not None:
+        _refuse_learning_rate(recipe.grpo)
+
+
+def _refuse_learning_rate(grpo: dict[str, Any]) -> None:
+    if "learning_rate" in grpo:
+        raise ConfigError(
+            f"grpo.learning_rate is {grpo['learning_rate']!r}, but optimizer.type is 'muon' with "
+            "both of its rates given: set optimizer.learning_rate (of the matrices) and "
+            "optimizer.adamw_learning_rate (of the rest) instead"
+        )
+
+
+def _check_overruled(recipe: Recipe, given: dict[str, Any]) -> None:
+    """Refuse an override that another field makes meaningless. What stands in the file may be
+    overruled: a recipe for an executor of its own also runs on one that is there."""
+    if recipe.alignment.groups is not None and "alignment.ratio" in given:
+        raise ConfigError(
+            f"alignment.ratio is {recipe.alignment.ratio!r}, but alignment.groups is "
+            f"{recipe.alignment.groups}, which overrides it; set alignment.groups to null"
+        )
+    for name in ("runtime", "sandboxes") if recipe.executor.url != "auto" else ():
+        if f"executor.{name}" in given:
+            raise ConfigError(
+                f"executor.{name} is {given[f'executor.{name}']!r}, but executor.url names an "
+                "executor that runs already; leave one of the two out"
             )
 
 
