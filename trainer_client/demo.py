@@ -107,12 +107,12 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
 
     plan(recipe)  # what is wrong with it is said before anything starts
     check_given(recipe.executor)
+    before = load_model(_start(recipe))
     began = time.monotonic()
     held_out = generate(Split.HELD_OUT, count, HELD_OUT_SEED)
     with running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls:
         executor = recipe.executor.model_copy(update={"url": urls})
         recipe = recipe.model_copy(update={"executor": executor})
-        before = load_model(_start(recipe))
         with console.status(f"Evaluating the start on {count} held-out problems"):
             first = asyncio.run(_measure(before, held_out, recipe))
             questions = asyncio.run(_questions(first.sampled, recipe))

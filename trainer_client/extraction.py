@@ -48,7 +48,13 @@ def resolve_extract(name: str) -> Extract:
     """``fenced``, ``raw``, or the function that ``package.module:function`` names."""
     if name in ("fenced", "raw"):
         return fenced if name == "fenced" else raw
-    return import_object("reward.extract", name)  # type: ignore[no-any-return]
+    found = import_object("reward.extract", name)
+    if not callable(found):
+        raise ConfigError(
+            f"reward.extract is {name!r}, which is no function but a {type(found).__name__}; name "
+            "one that takes a completion and returns its program"
+        )
+    return found  # type: ignore[no-any-return]
 
 
 def import_object(field: str, path: str) -> Any:

