@@ -390,6 +390,8 @@ async def test_a_bad_program_is_named_before_anything_is_sent(
         ({"endpoints": []}, "endpoints is empty"),
         ({"endpoints": "localhost:8000"}, "give it as http://HOST:PORT"),
         ({"endpoints": "http://h/?a=1"}, "leave out the query"),
+        ({"endpoints": "http://h:99999"}, "'http://h:99999': its port is 99999; give one up to"),
+        ({"endpoints": "http://h:0"}, "its port is 0"),
         ({"endpoints": "http://h", "api_key": "line\n"}, "api_key must be printable"),
         ({"endpoints": "http://h", "max_in_flight": 0}, "max_in_flight is 0"),
         ({"endpoints": "http://h", "deadline_seconds": -1}, "deadline_seconds is -1"),

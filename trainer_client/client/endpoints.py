@@ -294,6 +294,8 @@ def checked_url(url: str) -> str:
         raise ValueError(f"endpoint {url!r} is not a URL ({error})") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(f"endpoint {url!r}: give it as http://HOST:PORT or https://HOST:PORT")
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise ValueError(f"endpoint {url!r}: its port is {parsed.port}; give one up to 65535")
     if parsed.query or parsed.fragment:
         raise ValueError(f"endpoint {url!r}: leave out the query and the fragment")
     return str(parsed).rstrip("/")
