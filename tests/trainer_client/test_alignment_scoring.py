@@ -62,6 +62,7 @@ def test_strictly_different(given_: str, right: str) -> None:
     [
         ("true", "True"), ("1", "True"), ('"true"', "1"), ('" Abc "', "'abc'"), ("[1]", "(1,)"),
         ("1", "1.0"), ('"3"', "3"), ('{"1": 2}', "{1: 2}"), ("[2, 1]", "{1, 2}"), ("null", "None"),
+        ('"nan"', "'nan'"), ("'NaN '", '"nan"'), ("['nan']", '["nan"]'),
     ],
 )  # fmt: skip
 def test_loosely_equal(given_: str, right: str) -> None:

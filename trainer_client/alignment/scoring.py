@@ -82,6 +82,8 @@ def _loose(a: Any, b: Any) -> bool:
     if isinstance(a, set) or isinstance(b, set):
         collections = isinstance(a, list | set) and isinstance(b, list | set)
         return collections and sorted(map(str, a)) == sorted(map(str, b))
+    if isinstance(a, str) and isinstance(b, str) and a.strip().lower() == b.strip().lower():
+        return True  # also "nan", which as a number does not equal itself
     x, y = _scalar(a), _scalar(b)
     if isinstance(x, float) and isinstance(y, float):
         return isclose(x, y, rel_tol=1e-9, abs_tol=1e-9)
