@@ -231,10 +231,11 @@ output_dir: out
     )
     monkeypatch.chdir(here)
     recipe = load_recipe(Path("r.yaml"))
-    save_recipe(recipe, Path("out/recipe.yaml"))
+    save_recipe(recipe.model_copy(update={"resume": True}), Path("out/recipe.yaml"))
     monkeypatch.chdir(tmp_path)
     again = load_recipe(here / "out" / "recipe.yaml")
     assert again.model.path == str(here / "model")
+    assert again.resume is False
     assert isinstance(again.data, DatasetData) and isinstance(recipe.data, DatasetData)
     assert (again.data.name, again.output_dir) == (str(here / "rows.jsonl"), here / "out")
     assert again.data.filters.pass_rates == here / "rates.jsonl"

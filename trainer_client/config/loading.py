@@ -44,11 +44,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def save_recipe(recipe: Recipe, path: Path) -> None:
-    """Write it with all its fields and with absolute paths, as it can be loaded again from
+    """Write it with all its fields and with absolute paths, as it can be loaded and run again from
     anywhere; without a secret."""
     here = Path.cwd()
     values = _resolve_paths(recipe.model_copy(deep=True), here).model_dump(mode="json")
     values["grpo"].pop("hub_token", None)
+    values["resume"] = False  # how this run began is no part of what it is
     values["output_dir"] = str(recipe.output_dir.absolute())
     model = values["model"]
     for name in {"path", "file"} & model.keys():
