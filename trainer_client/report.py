@@ -19,6 +19,7 @@ from trainer_client.training.samples import CodeSample
 
 __all__ = [
     "REPORT_FILE",
+    "REPORT_FILES",
     "Curve",
     "Failure",
     "Report",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 REPORT_FILE = "metrics.json"
+_CURVES_FILE, _PAGE_FILE = "curves.png", "report.html"
+REPORT_FILES = (REPORT_FILE, _CURVES_FILE, _PAGE_FILE)
+"""All that a report consists of."""
 _INK = "#123456"
 """Stands for the page's text colour while matplotlib draws."""
 _COLOURS = ("#2f7ed8", "#e0803a", "#3aa676", "#a65fc4")
@@ -168,8 +172,8 @@ def write_report(report: Report, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / REPORT_FILE).write_text(report.model_dump_json(indent=1), encoding="utf-8")
     if report.curves:
-        (directory / "curves.png").write_bytes(_draw(report, "png", "#222222"))
-    page = directory / "report.html"
+        (directory / _CURVES_FILE).write_bytes(_draw(report, "png", "#222222"))
+    page = directory / _PAGE_FILE
     page.write_text(_page(report), encoding="utf-8")
     return page
 

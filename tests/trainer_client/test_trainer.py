@@ -381,7 +381,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_run_with_a_checkpoint(
-    fields: dict[str, Any], number: signal.Signals
+    fields: dict[str, Any], number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chosen = recipe(fields, grpo={"max_steps": 200})
     before = signal.getsignal(number)
@@ -397,6 +397,7 @@ def test_an_interrupt_ends_the_run_with_a_checkpoint(
     assert result.steps < 200
     assert (chosen.output_dir / f"checkpoint-{result.steps}" / FILE_NAME).is_file()
     assert signal.getsignal(number) == before
+    assert capfd.readouterr().err.count("finishing this step, then a checkpoint; once more") == 1
 
 
 @pytest.mark.parametrize("algorithm", [None, "grpo", "reinforce_pp"])
@@ -551,8 +552,14 @@ def test_samples_of_steps_done_again_are_replaced(fields: dict[str, Any]) -> Non
         torn.write('{"step": 1, "ta')
     train.run(chosen.model_copy(update={"resume": True}))
     assert (chosen.output_dir / SAMPLES_FILE).read_text() == first
-    train.run(recipe(fields, logging={"samples": False}, output_dir=str(chosen.output_dir / "b")))
-    assert not (chosen.output_dir / "b" / SAMPLES_FILE).exists()
+    for name in ("b/samples.jsonl", "b/alignment.jsonl", "b/metrics.json", "b/report.html"):
+        (chosen.output_dir / name).parent.mkdir(exist_ok=True)
+        (chosen.output_dir / name).write_text("of a run before\n")
+    without = {"alignment": {"enabled": False}, "logging": {"samples": False}}
+    train.run(recipe(fields, **without, output_dir=str(chosen.output_dir / "b")))
+    left = {path.name for path in (chosen.output_dir / "b").glob("*.json*")}
+    assert METRICS_FILE in left
+    assert not left & {SAMPLES_FILE, "alignment.jsonl", "metrics.json", "report.html"}
 
 
 def test_tensorboard_gets_the_metrics(fields: dict[str, Any]) -> None:

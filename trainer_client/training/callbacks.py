@@ -1,6 +1,8 @@
 """What happens beside the training loop: the log for people, the log for programs, the pool."""
 
+import contextlib
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -145,6 +147,10 @@ class PoolCheckpoint(TrainerCallback):
             self._pool.save(checkpoint(args, state))
 
 
+_STDERR = 2
+_ON_INTERRUPT = b"finishing this step, then a checkpoint; once more to stop at once\n"
+
+
 class StopOnInterrupt(TrainerCallback):
     """Ctrl-C, or SIGTERM from a cluster's scheduler, ends the run after the current step with a
     checkpoint; the second time at once."""
@@ -178,5 +184,8 @@ class StopOnInterrupt(TrainerCallback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._noted = True
+        if self._accelerator.is_main_process:
+            with contextlib.suppress(OSError):
+                os.write(_STDERR, _ON_INTERRUPT)  # not print: it may have interrupted one
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, signal.default_int_handler)

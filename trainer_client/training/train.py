@@ -19,6 +19,7 @@ from trl import GRPOConfig  # type: ignore[attr-defined]
 
 from trainer_client.algorithms.algorithm import Algorithm
 from trainer_client.alignment.objective import Alignment
+from trainer_client.alignment.store import FILE_NAME as ASKED_FILE
 from trainer_client.alignment.store import SampleStore
 from trainer_client.client import ExecutorClient, ExecutorError
 from trainer_client.client.answers import NoVerdicts
@@ -33,6 +34,7 @@ from trainer_client.config import (
 from trainer_client.data.problem import DataError
 from trainer_client.local_executor import ExecutorNotReady, check_given, running_executor
 from trainer_client.models import Policy, load_policy
+from trainer_client.report import REPORT_FILES
 from trainer_client.rewards import ExecutionReward
 from trainer_client.training.callbacks import (
     METRICS_FILE,
@@ -44,6 +46,7 @@ from trainer_client.training.callbacks import (
 from trainer_client.training.optimizers import muon_and_adamw
 from trainer_client.training.places import checkpoint
 from trainer_client.training.planning import Plan, check_template, plan
+from trainer_client.training.samples import FILE_NAME as SAMPLES_FILE
 from trainer_client.training.samples import SampleLog
 from trainer_client.training.trainer import CodeRLPlusTrainer
 from trainer_client.training.watched import RunExecutor, Watched
@@ -51,6 +54,8 @@ from trainer_client.training.watched import RunExecutor, Watched
 __all__ = ["RunResult", "build_trainer", "main", "run"]
 
 CLOSE_SECONDS = 10.0
+_OF_THE_RUN = (METRICS_FILE, SAMPLES_FILE, ASKED_FILE, *REPORT_FILES)
+"""Removed at a fresh start: this run may write none of its own, and be taken for an earlier one."""
 _NO_EXECUTOR = (ExecutorError, ExecutorNotReady, NoVerdicts)
 """What ends a run in the middle of a step."""
 
@@ -109,8 +114,8 @@ def _run(planned: Plan, trainer: CodeRLPlusTrainer) -> RunResult:
     stop = StopOnInterrupt(trainer.accelerator)
     trainer.add_callback(stop)
     if trainer.accelerator.is_main_process:
-        if resume_from is None:
-            (recipe.output_dir / METRICS_FILE).unlink(missing_ok=True)
+        for name in _OF_THE_RUN if resume_from is None else ():
+            (recipe.output_dir / name).unlink(missing_ok=True)
         save_recipe(recipe, recipe.output_dir / RECIPE_FILE)
     evaluation = recipe.evaluation
     metrics: dict[str, float] = {}
