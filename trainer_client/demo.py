@@ -51,6 +51,7 @@ GREEDY = Sampling(samples=1, temperature=0.0, max_new_tokens=48)
 DRAWN = 200
 """Failed programs of the trained model that are asked about for the report."""
 SHOWN = 6
+_LEFT_OUT = "left out on both sides, without a verdict"
 
 Policy = tuple[LlamaForCausalLM, PreTrainedTokenizerFast]
 
@@ -125,6 +126,8 @@ def demo(recipe: Recipe, count: int, console: Console) -> Report:
             rows = [*_written(first, second), *_predicted(before, after, questions)]
             failures = asyncio.run(_failures(after, second.sampled, held_out, recipe))
     facts = _facts(recipe, trained.steps, before, len(held_out), time.monotonic() - began)
+    if left_out := len(held_out) - len(_judged(first, second)):
+        facts[_LEFT_OUT] = str(left_out)
     shown = {"title": "CodeRL+ on the micro family", "facts": facts, "rows": rows}
     report = read_run(recipe.output_dir).model_copy(update={**shown, "failures": failures})
     _show(report, write_report(report, recipe.output_dir), console)
@@ -159,12 +162,23 @@ async def _samples(rollouts: Sequence[Rollout], recipe: Recipe) -> list[Alignmen
 
 
 def _written(first: Measured, second: Measured) -> list[Row]:
-    sampled = (first.sampled.pass_rates, second.sampled.pass_rates)
-    greedy = (first.greedy.pass_rates, second.greedy.pass_rates)
-    return [
-        _row("pass@1 sampled", *sampled, "held-out problems, at temperature 1"),
-        _row("pass@1 greedy", *greedy, "held-out problems"),
-    ]
+    kept = _judged(first, second)
+    if not kept:
+        return []
+    rows = []
+    for name, before, after, unit in (
+        ("sampled", first.sampled, second.sampled, "held-out problems, at temperature 1"),
+        ("greedy", first.greedy, second.greedy, "held-out problems"),
+    ):
+        rates = (before.only(kept).pass_rates, after.only(kept).pass_rates)
+        rows.append(_row(f"pass@1 {name}", *rates, unit))
+    return rows
+
+
+def _judged(first: Measured, second: Measured) -> set[int]:
+    """The problems that have a verdict on every side: the comparison is paired."""
+    sides = (first.sampled, first.greedy, second.sampled, second.greedy)
+    return set.intersection(*(side.judged for side in sides))
 
 
 def _predicted(before: Policy, after: Policy, questions: Sequence[AlignmentSample]) -> list[Row]:
@@ -247,6 +261,8 @@ def _facts(
 
 def _show(report: Report, page: Path, console: Console) -> None:
     console.print(_table(report.rows))
+    if _LEFT_OUT in report.facts:
+        console.print(f"  {_LEFT_OUT}: {report.facts[_LEFT_OUT]} problems", highlight=False)
     for row in report.rows:
         console.print(f"  {_claim(row)}", highlight=False)
     for failure in report.failures[:2]:

@@ -4,7 +4,7 @@ Both evaluations keep one number a case, so that two checkpoints on the same cas
 compared pair by pair (``trainer_client.statistics``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -46,6 +46,15 @@ class Programs:
         problem has no verdict at all: an evaluation with holes is none.
         """
         return [_pass_rate(rollouts) for rollouts in self.rollouts]
+
+    @property
+    def judged(self) -> set[int]:
+        """The positions of the problems that have a verdict."""
+        return {n for n, of in enumerate(self.rollouts) if any(r.result.judged for r in of)}
+
+    def only(self, positions: Iterable[int]) -> "Programs":
+        """Those of these problems, in order."""
+        return Programs([self.rollouts[n] for n in sorted(positions)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,12 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from executor_api.wire import ExecuteResult, Verdict
 from tests.service import KEY, Service
+from trainer_client.alignment.questions import Rollout
 from trainer_client.config import load_recipe
-from trainer_client.demo import OUTPUT, _clear, demo, main
+from trainer_client.demo import OUTPUT, Measured, _clear, _written, demo, main
+from trainer_client.evaluate import Programs
 from trainer_client.training import train
 from trainer_client.training.train import RunResult
 
@@ -38,6 +41,25 @@ def test_what_an_interrupted_demo_left_is_cleared_unless_it_goes_on(
     assert (OUTPUT / "checkpoint-3").is_dir() and Path("mine/checkpoint-3").is_dir()
     _clear(recipe)
     assert not (OUTPUT / "checkpoint-3").exists()
+
+
+def test_a_problem_without_a_verdict_is_left_out_on_both_sides() -> None:
+    def programs(*verdicts: Verdict) -> Programs:
+        passed = {Verdict.ACCEPTED: 1, Verdict.WRONG_ANSWER: 0}
+        results = [
+            ExecuteResult.model_construct(verdict=v, tests=[], passed=passed.get(v), total=1)
+            for v in verdicts
+        ]
+        return Programs([[Rollout(str(n), "", [], r)] for n, r in enumerate(results)])
+
+    right, wrong, lost = Verdict.ACCEPTED, Verdict.WRONG_ANSWER, Verdict.SANDBOX_ERROR
+    first = Measured(programs(right, wrong, lost, right), programs(right, wrong, right, right))
+    second = Measured(programs(lost, right, right, right), programs(right, wrong, right, wrong))
+    sampled, greedy = _written(first, second)
+    assert (sampled.cases, sampled.before.mean, sampled.after.mean) == (2, 0.5, 1.0)
+    assert (greedy.cases, greedy.before.mean, greedy.after.mean) == (2, 0.5, 0.0)
+    none = Measured(programs(lost), programs(lost))
+    assert _written(none, none) == []
 
 
 @pytest.mark.gvisor
