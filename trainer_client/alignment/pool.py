@@ -82,7 +82,7 @@ class AlignmentPool:
         if not path.is_file():
             raise ValueError(
                 f"{path} is missing: the checkpoint is incomplete, or of a run without alignment; "
-                "go on from an earlier one, or start anew from its model"
+                "start anew from its model"
             )
         self.replace(load_samples(path))
         spread = directory / SPREAD_FILE

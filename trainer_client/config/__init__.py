@@ -11,7 +11,7 @@ from trainer_client.config.data import (
     MicroData,
 )
 from trainer_client.config.judging import ExecutorConfig, RewardConfig
-from trainer_client.config.loading import RECIPE_FILE, load_recipe, save_recipe
+from trainer_client.config.loading import RECIPE_FILE, check_same_run, load_recipe, save_recipe
 from trainer_client.config.models import GgufModel, HfModel, MicroModel, ModelConfig
 from trainer_client.config.recipe import (
     EvaluationConfig,
@@ -48,6 +48,7 @@ __all__ = [
     "QuestionOptions",
     "Recipe",
     "RewardConfig",
+    "check_same_run",
     "load_recipe",
     "save_recipe",
 ]

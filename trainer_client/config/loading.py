@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from trainer_client.config.recipe import SHORT, Muon, Recipe
 from trainer_client.config.section import ConfigError
 from trainer_client.data.files import is_readable
 
-__all__ = ["RECIPE_FILE", "load_recipe", "save_recipe"]
+__all__ = ["RECIPE_FILE", "check_same_run", "load_recipe", "save_recipe"]
 
 RECIPE_FILE = "recipe.yaml"
 """A recipe as it was run, with its overrides, in the output directory."""
@@ -46,6 +46,12 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 def save_recipe(recipe: Recipe, path: Path) -> None:
     """Write it with all its fields and with absolute paths, as it can be loaded and run again from
     anywhere; without a secret."""
+    values = _as_saved(recipe)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _as_saved(recipe: Recipe) -> dict[str, Any]:
     here = Path.cwd()
     values = _resolve_paths(recipe.model_copy(deep=True), here).model_dump(mode="json")
     values["grpo"].pop("hub_token", None)
@@ -55,8 +61,49 @@ def save_recipe(recipe: Recipe, path: Path) -> None:
     for name in {"path", "file"} & model.keys():
         if model[name] is not None and Path(model[name]).exists():
             model[name] = str(here / model[name])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    return values
+
+
+_FIXED = ("seed", "model.type", "data", "lora", "optimizer.type")
+"""What a run that goes on shares with its beginning: the order of its problems, the parameters
+that its checkpoint holds, and what its optimizer keeps of them."""
+
+
+def check_same_run(recipe: Recipe, saved: Path) -> None:
+    """A run goes on as what it was. Raises ``ConfigError``; knows nothing where it left no recipe.
+    Files may have been moved."""
+    if not saved.is_file():
+        return
+    before, now = _read(saved), _as_saved(recipe)
+    for name in _FIXED:
+        for field, old, new in _differing(name, *(_value(v, name) for v in (before, now))):
+            raise ConfigError(
+                f"{field} is {new!r}, but the run in {saved.parent} began with {old!r}; go on with "
+                "that, or start in another output_dir"
+            )
+
+
+def _value(values: Any, name: str) -> Any:
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, dict) else None
+    return values
+
+
+def _differing(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in new:
+            if key in old:  # else a field that the run did not know yet
+                yield from _differing(f"{name}.{key}", old[key], new[key])
+    elif old != new and not _moved(old, new):
+        yield name, old, new
+
+
+def _moved(old: Any, new: Any) -> bool:
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_moved, old, new))
+    if not (isinstance(old, str) and isinstance(new, str)):
+        return False
+    return old == new or ("/" in old + new and Path(old).name == Path(new).name)
 
 
 _FLOAT, _BOOL = "tag:yaml.org,2002:float", "tag:yaml.org,2002:bool"

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
 )
-from transformers.trainer_utils import get_last_checkpoint
 from trl import GRPOConfig  # type: ignore[attr-defined]
 from trl.import_utils import is_vllm_available
 
@@ -22,6 +22,7 @@ from trainer_client.algorithms.settings import ALGORITHMS
 from trainer_client.alignment.formats import AlignmentFormat, ChatFormat, JsonFormat
 from trainer_client.alignment.objective import prebuilt_samples
 from trainer_client.config import (
+    RECIPE_FILE,
     ConfigError,
     DataConfig,
     DatasetData,
@@ -29,6 +30,7 @@ from trainer_client.config import (
     MicroData,
     MicroModel,
     Recipe,
+    check_same_run,
 )
 from trainer_client.data.problem import load_problems
 from trainer_client.data.rows import to_dataset
@@ -36,6 +38,7 @@ from trainer_client.data.selection import selected
 from trainer_client.extraction import Extract, import_object, resolve_extract
 from trainer_client.models import device_dtype
 from trainer_client.training.callbacks import METRICS_FILE
+from trainer_client.training.checkpoints import checkpoints, flaw
 from trainer_client.training.groups import alignment_groups, code_groups
 
 __all__ = ["Plan", "check_template", "plan"]
@@ -258,21 +261,38 @@ def _micro_dataset(config: MicroData) -> Dataset:
 
 
 def _resume_from(recipe: Recipe) -> Path | None:
-    """The last checkpoint. A run from the start is refused where there is one: it would be taken
-    for this run's later."""
+    """The last whole checkpoint. A run from the start is refused where there is one: it would be
+    taken for this run's later."""
     _check_folder(recipe.output_dir)
-    exists = recipe.output_dir.is_dir()
-    found = get_last_checkpoint(str(recipe.output_dir)) if exists else None  # type: ignore[no-untyped-call]
-    if recipe.resume and found is None:
-        raise ConfigError(
-            f"resume is true, but {recipe.output_dir} has no checkpoint; start without --resume"
-        )
-    if found is not None and not recipe.resume:
+    found = checkpoints(recipe.output_dir)
+    if found and not recipe.resume:
         raise ConfigError(
             f"output_dir is {str(recipe.output_dir)!r}, which holds the checkpoints of a run; go "
             "on with --resume, choose another output_dir, or remove it"
         )
-    return None if found is None else Path(found)
+    if not recipe.resume:
+        return None
+    check_same_run(recipe, recipe.output_dir / RECIPE_FILE)
+    return _last_whole(recipe, found)
+
+
+def _last_whole(recipe: Recipe, found: Sequence[Path]) -> Path:
+    skipped = []
+    for path in found:
+        reason = flaw(path, pool=recipe.alignment.enabled)
+        if reason is None:
+            return path
+        skipped.append(f"{path.name} cannot be gone on from: {reason}")
+        if _is_first_process():
+            print(skipped[-1], file=sys.stderr)
+    if not skipped:
+        raise ConfigError(
+            f"resume is true, but {recipe.output_dir} has no checkpoint; start without --resume"
+        )
+    raise ConfigError(
+        f"resume is true, but {recipe.output_dir} has no whole checkpoint ({'; '.join(skipped)}); "
+        "start in another output_dir"
+    )
 
 
 def _check_folder(folder: Path) -> None:
