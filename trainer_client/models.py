@@ -30,6 +30,14 @@ def load_policy(config: ModelConfig, base: Path, *, all_trained: bool = False) -
             than about 1/256 of itself, and a step of RL is smaller; the rest computes in bfloat16
             all the same (``grpo.bf16``).
     """
+    policy = _loaded(config, base, all_trained)
+    # Stored once, under the other name: else each resume would warn that they are missing.
+    tied = getattr(policy[0], "all_tied_weights_keys", None) or {}
+    policy[0]._keys_to_ignore_on_save = {*(policy[0]._keys_to_ignore_on_save or ()), *tied}
+    return policy
+
+
+def _loaded(config: ModelConfig, base: Path, all_trained: bool) -> Policy:
     if isinstance(config, MicroModel):
         from trainer_client.micro.model import CHECKPOINT, load_model
 

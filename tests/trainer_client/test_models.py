@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.trainer_client.tiny_policy import save_tiny_policy
 from trainer_client.config import ConfigError, GgufModel, HfModel, MicroModel, ModelConfig
+from trainer_client.micro.model import CHECKPOINT
 from trainer_client.models import load_policy
 from trainer_client.training.optimizers import muon_and_adamw
 
@@ -35,6 +37,14 @@ def test_a_checkpoint_keeps_its_pad_token(tmp_path: Path) -> None:
 def test_a_model_that_is_not_there_is_named(model: ModelConfig, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_policy(model, ABSENT)
+
+
+def test_what_is_tied_is_not_missed_in_a_checkpoint() -> None:
+    """The Trainer warns of what a checkpoint lacks, unless a model says that it never has it."""
+    model, _ = load_policy(MicroModel(type="micro"), ABSENT)
+    stored = load_file(CHECKPOINT / "model.safetensors")
+    missing = model.load_state_dict(stored, strict=False).missing_keys
+    assert set(missing) == set(model._keys_to_ignore_on_save or ()) == {"lm_head.weight"}
 
 
 def test_all_weights_are_trained_in_float32(
