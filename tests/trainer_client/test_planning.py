@@ -40,7 +40,7 @@ def small(tmp_path: Path) -> Any:
         (["--alignment.questions.format", "json:loads"], "format is 'json:loads': .*argument"),
         (["--alignment.questions.format", "builtins:dict"], "'builtins:dict': it has no methods"),
         (["--alignment.questions.format", "os:path"], "'os:path': .*not callable; name a class"),
-        (["--grpo.eval_strategy", "steps"], "eval_strategy is .*; give evaluation.data"),
+        (["--grpo.eval_strategy", "steps"], "eval_strategy is 'steps', .*; give evaluation.data"),
         (["--output_dir", "README.md"], "output_dir is 'README.md', but README.md is a file"),
         (["--output_dir", "README.md/x"], "output_dir is 'README.md/x', but README.md is a file"),
     ],

@@ -147,7 +147,7 @@ def _check_evaluation(recipe: Recipe, arguments: GRPOConfig) -> None:
     """As TRL checks it where it evaluates during training."""
     if recipe.evaluation.data is None and arguments.eval_strategy != "no":
         raise ConfigError(
-            f"grpo.eval_strategy is {str(arguments.eval_strategy)!r}, but there is nothing to "
+            f"grpo.eval_strategy is {recipe.grpo.get('eval_strategy')!r}, but there is nothing to "
             "evaluate on; give evaluation.data, or remove it"
         )
     size = arguments.num_generations_eval or arguments.num_generations or 1
