@@ -24,16 +24,15 @@ def run(job, limits, reporter):
     program = Program(job["code"])
     fd = reporter.fd
     reporter.begin(job["stdin"])
-    home = Home()
-    body = program.failure or _record(program, job, limits, fd, home)
+    body = program.failure or _record(program, job, limits, fd)
     data = json.dumps(["outcome", reporter.complete(body)]).encode() + b"\n"
     if len(data) > MAX_ANSWER:
         data = json.dumps(["outcome", {**body, "value": None, "outcome": "invalid"}]).encode()
     write_all(fd, data)
 
 
-def _record(program, job, limits, fd, home):
-    writing = threading.RLock()
+def _record(program, job, limits, fd):
+    home, writing = Home(), threading.RLock()
 
     def write(data):
         with writing:
