@@ -89,7 +89,7 @@ protocol_faults = st.lists(
     size=st.integers(1, 9),
 )
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

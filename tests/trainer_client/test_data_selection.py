@@ -212,7 +212,7 @@ def test_a_recipe_selects_its_problems(folder: Path) -> None:
         ("--data.filters.pass_rates=null", "give pass_rates"),
         ("--data.filters.ngram=0", "filters.ngram is 0"),
         ("--data.filters.min_overlap=2", "filters.min_overlap is 2"),
-        ("--data.name=", "data.dataset.name"),
+        ("--data.name=", "data.name"),
     ],
 )
 def test_filters_that_cannot_be_meant(folder: Path, override: str, message: str) -> None:
