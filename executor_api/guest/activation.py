@@ -1,6 +1,5 @@
 """One activation of a piece of the program's code: what the recorder has seen of it by now."""
 
-# ruff: noqa: UP029
 from builtins import object, str
 
 MISSING = object()

@@ -6,7 +6,6 @@ bindings: the ``e = None; del e`` that the compiler adds after ``except … as e
 inlined comprehension (Python ≥ 3.12) stores into its own loop variable.
 """
 
-# ruff: noqa: UP029
 import ast
 import dis
 import warnings

@@ -11,7 +11,6 @@ tuples do, where it changes nothing of that but how it is made and shown. Decodi
 but the forms above: it is safe on hostile input, in time and memory linear in the size of the text.
 """
 
-# ruff: noqa: UP029
 from builtins import (
     AttributeError,
     IndexError,

@@ -4,7 +4,6 @@ What happens between two events of a frame is read from the bytecode once (``flo
 that the recorder need not look for it again.
 """
 
-# ruff: noqa: UP029
 from builtins import bool, dict, id, sorted, super, tuple
 from json.encoder import encode_basestring_ascii as quote
 

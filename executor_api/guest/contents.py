@@ -1,6 +1,5 @@
 """What containers hold: written the same for an exact builtin and for what a subclass inherits."""
 
-# ruff: noqa: UP029
 from builtins import (
     BaseException,
     bool,

@@ -22,7 +22,6 @@ until a function has nothing new to tell.
 Children that the program forks are not covered. The hooks see threads.
 """
 
-# ruff: noqa: UP029
 import os
 import sys
 from builtins import all, frozenset, hasattr, id, len, next, set, sorted

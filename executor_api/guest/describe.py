@@ -21,7 +21,6 @@ alone) and ``contents.py``; ``layouts.py`` finds what instances of other classes
 is a quicker way for the most frequent containers.
 """
 
-# ruff: noqa: UP029
 from builtins import (
     all,
     dict,

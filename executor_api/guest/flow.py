@@ -10,7 +10,6 @@ events of its own. Code of the library that it runs has none: what of that chang
 listed here, by the names it is reached by.
 """
 
-# ruff: noqa: UP029
 import dis
 import sys
 from builtins import (

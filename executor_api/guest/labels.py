@@ -1,6 +1,5 @@
 """What is shown by a name alone: functions, modules, classes and the like."""
 
-# ruff: noqa: UP029
 from builtins import dict, id, len, repr, str, type
 from types import (
     AsyncGeneratorType,

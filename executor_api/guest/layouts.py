@@ -1,6 +1,5 @@
 """Where the instances of a class keep their data."""
 
-# ruff: noqa: UP029
 from builtins import AttributeError, TypeError, any, dict, id, len, list, next, reversed, str, type
 from itertools import islice
 from types import GetSetDescriptorType, MemberDescriptorType

@@ -8,7 +8,6 @@ behind descriptor 0, which nobody reads, holds the answers in the same form; tho
 go by the pipe, and so do all after them.
 """
 
-# ruff: noqa: UP029
 import io
 import mmap
 import os

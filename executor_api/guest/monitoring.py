@@ -7,7 +7,6 @@ further visits. (Not through ``JUMP``: CPython 3.12 and 3.13 skip the handlers a
 raised in its callback, and a signal handler of the program may raise in any.)
 """
 
-# ruff: noqa: UP029
 import sys
 from builtins import BaseException, all, id, next, tuple, type
 

@@ -1,6 +1,5 @@
 """The most frequent containers, several times as fast: all items of one plain type."""
 
-# ruff: noqa: UP029
 from builtins import (
     all,
     bool,

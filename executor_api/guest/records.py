@@ -1,6 +1,5 @@
 """The tracer's records on their way out: buffered, counted, and cut at the limits."""
 
-# ruff: noqa: UP029
 from builtins import OSError, int, len, map, min, str, sum
 
 _MOST_AT_ONCE = 64

@@ -1,6 +1,5 @@
 """What a program's process tells the supervisor: an answer for each test, and notes between."""
 
-# ruff: noqa: UP029
 import json
 import os
 import resource

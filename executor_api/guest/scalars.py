@@ -1,6 +1,5 @@
 """The text of what holds nothing else: value, budget of characters → text."""
 
-# ruff: noqa: UP029
 from builtins import (
     NotImplemented,
     ValueError,

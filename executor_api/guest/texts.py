@@ -1,6 +1,5 @@
 """A text that describes a value, whole or cut."""
 
-# ruff: noqa: UP029
 from builtins import str
 
 MARK = "…"

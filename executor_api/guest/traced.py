@@ -1,6 +1,5 @@
 """In the program's process: one run under the tracer."""
 
-# ruff: noqa: UP029
 import contextlib
 import io
 import json

@@ -46,7 +46,6 @@ program that takes the hook away, or recurses so deeply that the tracer itself c
 closure variable that several threads write may lose a write (fixed by PEP 667).
 """
 
-# ruff: noqa: UP029
 import os
 import sys
 from builtins import (
