@@ -26,6 +26,7 @@ from builtins import (
     frozenset,
     hash,
     hex,
+    id,
     int,
     len,
     list,
@@ -56,7 +57,7 @@ _SCALARS: dict[type, Callable[[Any], Any]] = {
     float: float.__float__,
     str: str.__str__,
 }
-_BASES = frozenset((*_SCALARS, *_DICTS, list, tuple, set, frozenset))
+_BASES = frozenset(map(id, (*_SCALARS, *_DICTS, list, tuple, set, frozenset)))
 _MAKING = frozenset(
     (
         *("__class_getitem__", "__doc__", "__getnewargs__", "__init__", "__init_subclass__"),
@@ -78,11 +79,9 @@ def encode(value: Any, max_depth: int = MAX_DEPTH, max_items: int = MAX_ITEMS) -
     return _encode(value, max_depth, budget)
 
 
-def _encode(x: Any, depth: int, budget: list[int]) -> Any:
-    return _encode_as(type(x), x, depth, budget)
-
-
-def _encode_as(kind: type, x: Any, depth: int, budget: list[int]) -> Any:
+def _encode(x: Any, depth: int, budget: list[int], kind: type | None = None) -> Any:
+    if kind is None:
+        kind = type(x)
     if x is None or kind is bool or kind is str:
         return x
     if kind is int:
@@ -112,11 +111,9 @@ def _encode_as(kind: type, x: Any, depth: int, budget: list[int]) -> Any:
     if kind is complex:
         return {"c": [_encode(x.real, 1, budget), _encode(x.imag, 1, budget)]}
     base = _derived_from(kind)
-    return (
-        _encode(_SCALARS[base](x), depth, budget)
-        if base in _SCALARS
-        else _encode_as(base, x, depth, budget)
-    )
+    if base in _SCALARS:
+        return _encode(_SCALARS[base](x), depth, budget)
+    return _encode(x, depth, budget, base)
 
 
 def _derived_from(kind: type) -> type:
@@ -124,7 +121,7 @@ def _derived_from(kind: type) -> type:
     added: set[str] = set()
     ancestor: type
     for ancestor in _resolution_order(kind):
-        if ancestor in _BASES:
+        if id(ancestor) in _BASES:  # the hash of a class may be the program's
             if not added & (_members(ancestor).keys() | _OF_ANY):
                 return ancestor
             break
